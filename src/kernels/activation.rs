@@ -1,0 +1,81 @@
+//! Activations in 8 bits, for the integer dot products.
+
+use super::lanes::F4;
+use bytemuck::Zeroable;
+
+/// 32 activations: `x[i] ≈ d · q[i]`.
+#[derive(Debug, Clone, Copy, PartialEq, Zeroable)]
+#[repr(C)]
+pub struct Activation {
+    /// The scale, max|x| / 127.
+    pub d: f32,
+    /// Σ q, for formats whose quants have an offset.
+    pub sum: i32,
+    /// The quants, −127 ..= 127.
+    pub q: [i8; 32],
+}
+
+impl Activation {
+    /// 32 zeros.
+    pub const ZERO: Activation = Activation { d: 0.0, sum: 0, q: [0; 32] };
+}
+
+/// Quantizes activations block by block: d = max|x| / 127, q = x / d rounded to nearest, ties to even.
+///
+/// A block that holds a NaN or an infinity gets d = NaN, so that what is computed from it shows the fault.
+///
+/// # Shapes
+/// `x`: \[32 n\]; `out`: \[n\].
+pub fn quantize_activations(x: &[f32], out: &mut [Activation]) {
+    for (block, x) in out.iter_mut().zip(x.as_chunks::<32>().0) {
+        let fours = x.as_chunks::<4>().0;
+        let mut max = F4::splat(0.0);
+        let mut check = F4::splat(0.0);
+        for four in fours {
+            let v = F4::load(four);
+            max = max.max(v.abs());
+            check = check.add(v.mul(F4::splat(0.0))); // 0 · NaN and 0 · ∞ are NaN
+        }
+        let [a, b, c, d] = max.to_array();
+        let amax = a.max(b).max(c).max(d);
+        let inverse = if amax == 0.0 { 0.0 } else { 127.0 / amax };
+        let mut sum = 0;
+        for (qs, four) in block.q.as_chunks_mut::<4>().0.iter_mut().zip(fours) {
+            let rounded = F4::load(four).mul(F4::splat(inverse)).nearest().to_array();
+            *qs = rounded.map(|v| v as i8);
+            sum += qs.iter().map(|q| i32::from(*q)).sum::<i32>();
+        }
+        block.sum = sum;
+        block.d = amax / 127.0 + check.sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_to_nearest_ties_to_even_and_never_past_127() {
+        let mut x = [0f32; 32];
+        (x[0], x[1], x[2], x[3]) = (127.0, 0.5, 1.5, -2.5);
+        let mut block = [Activation::ZERO];
+        quantize_activations(&x, &mut block);
+        assert_eq!(block[0].d, 1.0);
+        assert_eq!(block[0].q[..4], [127, 0, 2, -2]);
+        assert_eq!(block[0].sum, 127);
+        quantize_activations(&[1e-45; 32], &mut block);
+        assert!(block[0].q.iter().all(|q| *q >= 0), "a subnormal block stays in range");
+    }
+
+    #[test]
+    fn a_nan_shows_in_the_scale() {
+        let mut x = [1f32; 32];
+        x[7] = f32::NAN;
+        let mut block = [Activation::ZERO];
+        quantize_activations(&x, &mut block);
+        assert!(block[0].d.is_nan());
+        x[7] = f32::INFINITY;
+        quantize_activations(&x, &mut block);
+        assert!(block[0].d.is_nan());
+    }
+}

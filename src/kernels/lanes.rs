@@ -1,0 +1,323 @@
+//! Four f32 or four i32 side by side.
+//!
+//! On wasm with simd128 these are a `v128`; elsewhere they are arrays. Each operation is one correctly rounded IEEE
+//! operation per lane, so both give the same bits.
+
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod imp {
+    use core::arch::wasm32::*;
+
+    /// Four f32.
+    #[derive(Clone, Copy)]
+    pub struct F4(pub v128);
+
+    /// Four i32.
+    #[derive(Clone, Copy)]
+    pub struct I4(pub v128);
+
+    impl F4 {
+        #[inline(always)]
+        pub fn splat(x: f32) -> F4 {
+            F4(f32x4_splat(x))
+        }
+
+        #[inline(always)]
+        pub fn load(from: &[f32; 4]) -> F4 {
+            // SAFETY: the reference is to 16 readable bytes, and v128.load has no alignment requirement.
+            F4(unsafe { v128_load(from.as_ptr().cast()) })
+        }
+
+        #[inline(always)]
+        pub fn store(self, to: &mut [f32; 4]) {
+            // SAFETY: the reference is to 16 writable bytes, and v128.store has no alignment requirement.
+            unsafe { v128_store(to.as_mut_ptr().cast(), self.0) }
+        }
+
+        #[inline(always)]
+        pub fn add(self, b: F4) -> F4 {
+            F4(f32x4_add(self.0, b.0))
+        }
+
+        #[inline(always)]
+        pub fn sub(self, b: F4) -> F4 {
+            F4(f32x4_sub(self.0, b.0))
+        }
+
+        #[inline(always)]
+        pub fn mul(self, b: F4) -> F4 {
+            F4(f32x4_mul(self.0, b.0))
+        }
+
+        #[inline(always)]
+        pub fn div(self, b: F4) -> F4 {
+            F4(f32x4_div(self.0, b.0))
+        }
+
+        /// b < self ? b : self. A NaN in `self` stays.
+        #[inline(always)]
+        pub fn min(self, b: F4) -> F4 {
+            F4(f32x4_pmin(self.0, b.0))
+        }
+
+        /// self < b ? b : self. A NaN in `self` stays.
+        #[inline(always)]
+        pub fn max(self, b: F4) -> F4 {
+            F4(f32x4_pmax(self.0, b.0))
+        }
+
+        #[inline(always)]
+        pub fn abs(self) -> F4 {
+            F4(f32x4_abs(self.0))
+        }
+
+        /// To the nearest integer, ties to even.
+        #[inline(always)]
+        pub fn nearest(self) -> F4 {
+            F4(f32x4_nearest(self.0))
+        }
+
+        /// To i32, towards zero, saturating; NaN gives 0.
+        #[inline(always)]
+        pub fn to_i4(self) -> I4 {
+            I4(i32x4_trunc_sat_f32x4(self.0))
+        }
+
+        /// Lane by lane: `self < b ? yes : no`.
+        #[inline(always)]
+        pub fn select_lt(self, b: F4, yes: F4, no: F4) -> F4 {
+            F4(v128_bitselect(yes.0, no.0, f32x4_lt(self.0, b.0)))
+        }
+
+        /// Four f16, given by their bits, widened exactly. Infinities and NaN are not handled: no packed weight holds one.
+        #[inline(always)]
+        pub fn from_f16(h: &[u16; 4]) -> F4 {
+            // SAFETY: the reference is to 8 readable bytes, and v128.load64_zero has no alignment requirement.
+            let wide = u32x4_extend_low_u16x8(unsafe { v128_load64_zero(h.as_ptr().cast()) });
+            let magnitude = u32x4_shl(v128_and(wide, u32x4_splat(0x7fff)), 13);
+            let sign = u32x4_shl(v128_and(wide, u32x4_splat(0x8000)), 16);
+            let scaled = f32x4_mul(magnitude, f32x4_splat(f32::from_bits(0x7780_0000)));
+            F4(v128_or(scaled, sign))
+        }
+
+        /// Four bf16, given by their bits, widened exactly.
+        #[inline(always)]
+        pub fn from_bf16(h: &[u16; 4]) -> F4 {
+            // SAFETY: the reference is to 8 readable bytes, and v128.load64_zero has no alignment requirement.
+            F4(u32x4_shl(u32x4_extend_low_u16x8(unsafe { v128_load64_zero(h.as_ptr().cast()) }), 16))
+        }
+    }
+
+    impl I4 {
+        #[inline(always)]
+        pub fn to_f4(self) -> F4 {
+            F4(f32x4_convert_i32x4(self.0))
+        }
+
+        /// 2ⁿ, for n in −126 ..= 127.
+        #[inline(always)]
+        pub fn exp2(self) -> F4 {
+            F4(i32x4_shl(i32x4_add(self.0, i32x4_splat(127)), 23))
+        }
+
+        #[inline(always)]
+        pub fn sub(self, b: I4) -> I4 {
+            I4(i32x4_sub(self.0, b.0))
+        }
+
+        /// n / 2, rounded down.
+        #[inline(always)]
+        pub fn half(self) -> I4 {
+            I4(i32x4_shr(self.0, 1))
+        }
+    }
+}
+
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+mod imp {
+    use crate::quant::float::bf16_to_f32;
+
+    /// Four f32.
+    #[derive(Clone, Copy)]
+    #[repr(align(16))]
+    pub struct F4(pub [f32; 4]);
+
+    /// Four i32.
+    #[derive(Clone, Copy)]
+    #[repr(align(16))]
+    pub struct I4(pub [i32; 4]);
+
+    impl F4 {
+        #[inline(always)]
+        fn map2(self, b: F4, f: impl Fn(f32, f32) -> f32) -> F4 {
+            F4([f(self.0[0], b.0[0]), f(self.0[1], b.0[1]), f(self.0[2], b.0[2]), f(self.0[3], b.0[3])])
+        }
+
+        #[inline(always)]
+        pub fn splat(x: f32) -> F4 {
+            F4([x; 4])
+        }
+
+        #[inline(always)]
+        pub fn load(from: &[f32; 4]) -> F4 {
+            F4(*from)
+        }
+
+        #[inline(always)]
+        pub fn store(self, to: &mut [f32; 4]) {
+            *to = self.0;
+        }
+
+        #[inline(always)]
+        pub fn add(self, b: F4) -> F4 {
+            self.map2(b, |a, b| a + b)
+        }
+
+        #[inline(always)]
+        pub fn sub(self, b: F4) -> F4 {
+            self.map2(b, |a, b| a - b)
+        }
+
+        #[inline(always)]
+        pub fn mul(self, b: F4) -> F4 {
+            self.map2(b, |a, b| a * b)
+        }
+
+        #[inline(always)]
+        pub fn div(self, b: F4) -> F4 {
+            self.map2(b, |a, b| a / b)
+        }
+
+        /// b < self ? b : self. A NaN in `self` stays.
+        #[inline(always)]
+        pub fn min(self, b: F4) -> F4 {
+            self.map2(b, |a, b| if b < a { b } else { a })
+        }
+
+        /// self < b ? b : self. A NaN in `self` stays.
+        #[inline(always)]
+        pub fn max(self, b: F4) -> F4 {
+            self.map2(b, |a, b| if a < b { b } else { a })
+        }
+
+        #[inline(always)]
+        pub fn abs(self) -> F4 {
+            F4(self.0.map(f32::abs))
+        }
+
+        /// To the nearest integer, ties to even.
+        #[inline(always)]
+        pub fn nearest(self) -> F4 {
+            F4(self.0.map(f32::round_ties_even))
+        }
+
+        /// To i32, towards zero, saturating; NaN gives 0.
+        #[inline(always)]
+        pub fn to_i4(self) -> I4 {
+            I4(self.0.map(|x| x as i32))
+        }
+
+        /// Lane by lane: `self < b ? yes : no`.
+        #[inline(always)]
+        pub fn select_lt(self, b: F4, yes: F4, no: F4) -> F4 {
+            F4(core::array::from_fn(|i| if self.0[i] < b.0[i] { yes.0[i] } else { no.0[i] }))
+        }
+
+        /// Four f16, given by their bits, widened exactly. Infinities and NaN are not handled: no packed weight holds one.
+        #[inline(always)]
+        pub fn from_f16(h: &[u16; 4]) -> F4 {
+            F4(h.map(|h| {
+                let magnitude = f32::from_bits(u32::from(h & 0x7fff) << 13) * f32::from_bits(0x7780_0000);
+                f32::from_bits(magnitude.to_bits() | u32::from(h & 0x8000) << 16)
+            }))
+        }
+
+        /// Four bf16, given by their bits, widened exactly.
+        #[inline(always)]
+        pub fn from_bf16(h: &[u16; 4]) -> F4 {
+            F4(h.map(bf16_to_f32))
+        }
+    }
+
+    impl I4 {
+        #[inline(always)]
+        pub fn to_f4(self) -> F4 {
+            F4(self.0.map(|n| n as f32))
+        }
+
+        /// 2ⁿ, for n in −126 ..= 127.
+        #[inline(always)]
+        pub fn exp2(self) -> F4 {
+            F4(self.0.map(|n| f32::from_bits(((n.wrapping_add(127)) as u32) << 23)))
+        }
+
+        #[inline(always)]
+        pub fn sub(self, b: I4) -> I4 {
+            I4(core::array::from_fn(|i| self.0[i].wrapping_sub(b.0[i])))
+        }
+
+        /// n / 2, rounded down.
+        #[inline(always)]
+        pub fn half(self) -> I4 {
+            I4(self.0.map(|n| n >> 1))
+        }
+    }
+}
+
+pub use imp::{F4, I4};
+
+impl F4 {
+    /// Up to four values, the missing ones 0.
+    #[inline(always)]
+    pub fn load_part(from: &[f32]) -> F4 {
+        let mut four = [0.0; 4];
+        four[..from.len()].copy_from_slice(from);
+        F4::load(&four)
+    }
+
+    /// The first `to.len()` lanes, at most four.
+    #[inline(always)]
+    pub fn store_part(self, to: &mut [f32]) {
+        let n = to.len();
+        to.copy_from_slice(&self.to_array()[..n]);
+    }
+
+    /// The four lanes.
+    #[inline(always)]
+    pub fn to_array(self) -> [f32; 4] {
+        let mut four = [0.0; 4];
+        self.store(&mut four);
+        four
+    }
+
+    /// (l0 + l2) + (l1 + l3).
+    #[inline(always)]
+    pub fn sum(self) -> f32 {
+        let [a, b, c, d] = self.to_array();
+        (a + c) + (b + d)
+    }
+}
+
+/// Applies `f` to every four values of `xs` in place; a last group of fewer is padded with zeros and cut again.
+#[inline(always)]
+pub fn map_in_place(xs: &mut [f32], f: impl Fn(F4) -> F4) {
+    let (fours, rest) = xs.as_chunks_mut::<4>();
+    for four in fours {
+        f(F4::load(four)).store(four);
+    }
+    if !rest.is_empty() {
+        f(F4::load_part(rest)).store_part(rest);
+    }
+}
+
+/// Applies `f` to every four values of `xs` and the `ys` beside them, the result into `xs`. Lengths must agree.
+#[inline(always)]
+pub fn zip_in_place(xs: &mut [f32], ys: &[f32], f: impl Fn(F4, F4) -> F4) {
+    let (x_fours, x_rest) = xs.as_chunks_mut::<4>();
+    let (y_fours, y_rest) = ys.as_chunks::<4>();
+    for (x, y) in x_fours.iter_mut().zip(y_fours) {
+        f(F4::load(x), F4::load(y)).store(x);
+    }
+    if !x_rest.is_empty() && x_rest.len() == y_rest.len() {
+        f(F4::load_part(x_rest), F4::load_part(y_rest)).store_part(x_rest);
+    }
+}

@@ -1,0 +1,121 @@
+//! Matrix times vectors: out\[t\]\[r\] = Σₖ w\[r\]\[k\] · x\[t\]\[k\].
+//!
+//! One tile computes eight rows for `N` inputs. Prefill takes tiles of four inputs, decode of one; the arithmetic for
+//! one output value is the same in both, so matvec and GEMM agree in bits.
+//!
+//! ```text
+//! for each group of 8 rows:
+//!     for each tile of inputs:
+//!         for each block of 32 columns, in order:
+//!             sums[input][row] += that block's share        one f32 addition a block
+//! ```
+
+use super::activation::Activation;
+use super::lanes::F4;
+use super::packed::{Bf16x8, F16x8, FloatBlock, Q4x8, Q6x8, Q8x8, QuantBlock, Rows};
+use bytemuck::Pod;
+
+/// Inputs that are taken together when there are that many.
+const TILE: usize = 4;
+
+/// A packed layout that can be multiplied: its element, and what it is multiplied with.
+pub trait Layout: Pod {
+    /// f32, or [`Activation`] for 32 columns at a time.
+    type Input: Copy;
+
+    /// Eight rows (`w`: one group, all columns) times `N` inputs of that many columns.
+    #[doc(hidden)]
+    fn tile<const N: usize>(w: &[Self], x: [&[Self::Input]; N]) -> [Rows; N];
+}
+
+macro_rules! layouts {
+    ($($layout:ty: $input:ty => $tile:ident),+ $(,)?) => {$(
+        impl Layout for $layout {
+            type Input = $input;
+            #[inline(always)]
+            fn tile<const N: usize>(w: &[Self], x: [&[$input]; N]) -> [Rows; N] {
+                $tile(w, x)
+            }
+        }
+    )+};
+}
+
+layouts! {
+    Q8x8: Activation => quant_tile,
+    Q4x8: Activation => quant_tile,
+    Q6x8: Activation => quant_tile,
+    [f32; 8]: f32 => float_tile,
+    F16x8: f32 => float_tile,
+    Bf16x8: f32 => float_tile,
+}
+
+/// Multiplies a packed matrix with T inputs.
+///
+/// # Shapes
+/// `w`: ⌈rows / 8⌉ groups of eight rows; `x`: \[T × columns\] (for [`Activation`]: T × columns / 32); `out`:
+/// \[T × rows\].
+pub fn matmul<L: Layout>(out: &mut [f32], rows: usize, w: &[L], x: &[L::Input]) {
+    let row_len = w.len() / rows.div_ceil(8).max(1);
+    if row_len == 0 {
+        return;
+    }
+    let n_inputs = x.len() / row_len;
+    let input = |t: usize| &x[t * row_len..(t + 1) * row_len];
+    for (group, w) in w.chunks_exact(row_len).enumerate() {
+        let columns = group * 8..rows.min(group * 8 + 8);
+        let mut put = |t: usize, sums: Rows| store(&mut out[t * rows..][columns.clone()], sums);
+        let tiled = n_inputs / TILE * TILE;
+        for first in (0..tiled).step_by(TILE) {
+            let sums = L::tile::<TILE>(w, core::array::from_fn(|i| input(first + i)));
+            sums.into_iter().enumerate().for_each(|(i, sums)| put(first + i, sums));
+        }
+        for t in tiled..n_inputs {
+            let [sums] = L::tile(w, [input(t)]);
+            put(t, sums);
+        }
+    }
+}
+
+#[inline(never)]
+fn quant_tile<B: QuantBlock, const N: usize>(w: &[B], x: [&[Activation]; N]) -> [Rows; N] {
+    let mut sums = [[F4::splat(0.0); 2]; N];
+    let x = x.map(|x| &x[..w.len()]);
+    for (k, block) in w.iter().enumerate() {
+        block.accumulate(x.map(|x| &x[k]), &mut sums);
+    }
+    sums
+}
+
+/// Each block of 32 products is summed from zero, in order, and then added: blocks do not wait for one another.
+#[inline(never)]
+fn float_tile<B: FloatBlock, const N: usize>(w: &[B], x: [&[f32]; N]) -> [Rows; N] {
+    let mut sums = [[F4::splat(0.0); 2]; N];
+    let x = x.map(|x| &x[..w.len()]);
+    for (block, w) in w.chunks(32).enumerate() {
+        let x = x.map(|x| &x[block * 32..block * 32 + w.len()]);
+        let mut share = [[F4::splat(0.0); 2]; N];
+        for (k, w) in w.iter().enumerate() {
+            let w = w.widen();
+            for n in 0..N {
+                let x = F4::splat(x[n][k]);
+                share[n] = [share[n][0].add(w[0].mul(x)), share[n][1].add(w[1].mul(x))];
+            }
+        }
+        for n in 0..N {
+            sums[n] = [sums[n][0].add(share[n][0]), sums[n][1].add(share[n][1])];
+        }
+    }
+    sums
+}
+
+#[inline(always)]
+fn store(out: &mut [f32], sums: Rows) {
+    if let Some(eight) = out.first_chunk_mut::<8>() {
+        let (fours, _) = eight.as_chunks_mut::<4>();
+        sums[0].store(&mut fours[0]);
+        sums[1].store(&mut fours[1]);
+    } else {
+        let [low, high] = sums.map(F4::to_array);
+        out.iter_mut().zip(low.into_iter().chain(high)).for_each(|(out, sum)| *out = sum);
+    }
+}

@@ -1,0 +1,34 @@
+//! Numbers, fast, and the same bits on every build.
+//!
+//! Everything is written once, over four lanes at a time ([`lanes`]); on wasm a lane group is a `v128`, elsewhere an
+//! array that the compiler vectorises as it can. What may differ between builds is how the exact integer dot products
+//! are computed (`dot_*`), because integers have no rounding. The order of every float addition is part of a kernel's
+//! definition and is written down beside it; [`oracle`] holds the plain loops that define it, and the tests compare.
+
+mod activation;
+mod elementwise;
+mod lanes;
+mod matmul;
+pub mod oracle;
+mod packed;
+mod reduce;
+
+// The one ladder: which integer dot product this build has.
+#[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+#[path = "dot_relaxed.rs"]
+mod dot;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
+#[path = "dot_simd128.rs"]
+mod dot;
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+#[path = "dot_portable.rs"]
+mod dot;
+
+pub use activation::{Activation, quantize_activations};
+pub use elementwise::{add, exp, gelu, gelu_in_place, rope_adjacent, rope_halves, scale, silu, silu_mul, tanh};
+pub use matmul::{Layout, matmul};
+pub use packed::{Bf16x8, F16x8, Q4x8, Q6x8, Q8x8};
+pub use reduce::{add_scaled, dot, layer_norm, rms_norm, softmax, sum};
+
+/// Which build this is, as reports name it: `relaxed`, `simd128` or `portable`.
+pub const BUILD: &str = dot::BUILD;

@@ -1,0 +1,56 @@
+//! The kernels as plain loops: slow, and the definition of every order. Tests hold the fast ones to their bits.
+
+use super::activation::Activation;
+
+/// Adds eight running sums as every reduction ends: j with j + 4, then (0 + 2) + (1 + 3).
+fn close(sums: [f32; 8]) -> f32 {
+    let four: [f32; 4] = core::array::from_fn(|j| sums[j] + sums[j + 4]);
+    (four[0] + four[2]) + (four[1] + four[3])
+}
+
+/// Σ a\[i\]·b\[i\], value i going to running sum i mod 8.
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0f32; 8];
+    for (i, (a, b)) in a.iter().zip(b).enumerate() {
+        sums[i % 8] += a * b;
+    }
+    close(sums)
+}
+
+/// Σ x\[i\], value i going to running sum i mod 8.
+pub fn sum(xs: &[f32]) -> f32 {
+    let mut sums = [0f32; 8];
+    for (i, x) in xs.iter().enumerate() {
+        sums[i % 8] += x;
+    }
+    close(sums)
+}
+
+/// One row of floats times one input: blocks of 32 products, each summed from zero in order, then added in order.
+pub fn float_row(w: &[f32], x: &[f32]) -> f32 {
+    let mut sum = 0f32;
+    for (w, x) in w.chunks(32).zip(x.chunks(32)) {
+        let mut share = 0f32;
+        for (w, x) in w.iter().zip(x) {
+            share += w * x;
+        }
+        sum += share;
+    }
+    sum
+}
+
+/// One row of quants times one input. `run` columns share a scale (16 or 32); `quants` are the weights' integers with
+/// their offset taken off, `scales` one for each run.
+pub fn quant_row(quants: &[i8], scales: &[f32], run: usize, x: &[Activation]) -> f32 {
+    let mut sum = 0f32;
+    for (i, (quants, scale)) in quants.chunks(run).zip(scales).enumerate() {
+        let first = i * run;
+        let input = &x[first / 32];
+        let mut exact = 0i32;
+        for (k, q) in quants.iter().enumerate() {
+            exact += i32::from(*q) * i32::from(input.q[first % 32 + k]);
+        }
+        sum += (scale * input.d) * exact as f32;
+    }
+    sum
+}

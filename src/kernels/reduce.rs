@@ -1,0 +1,142 @@
+//! Sums of many values, each in one fixed order.
+//!
+//! The order: eight running sums, value i going to sum i mod 8; at the end sums j and j + 4 are added (j < 4), and of
+//! those four (0 + 2) + (1 + 3). A missing value at the tail counts as +0.
+
+use super::elementwise::exp4;
+use super::lanes::{F4, map_in_place};
+
+/// Adds `f(i)` over groups of eight positions; `f` gets a range and must return zeros past its end.
+#[inline(always)]
+fn sum_by_eights(n: usize, f: impl Fn(usize) -> [F4; 2], tail: impl Fn(usize) -> [F4; 2]) -> f32 {
+    let (mut even, mut odd) = (F4::splat(0.0), F4::splat(0.0));
+    let whole = n / 8 * 8;
+    for at in (0..whole).step_by(8) {
+        let [a, b] = f(at);
+        even = even.add(a);
+        odd = odd.add(b);
+    }
+    if whole < n {
+        let [a, b] = tail(whole);
+        even = even.add(a);
+        odd = odd.add(b);
+    }
+    even.add(odd).sum()
+}
+
+#[inline(always)]
+fn eight(xs: &[f32], at: usize) -> [F4; 2] {
+    let mut values = [[0.0; 4]; 2];
+    values.copy_from_slice(&xs[at..at + 8].as_chunks::<4>().0[..2]);
+    [F4::load(&values[0]), F4::load(&values[1])]
+}
+
+#[inline(always)]
+fn part(xs: &[f32], at: usize) -> [F4; 2] {
+    let rest = &xs[at..];
+    let (low, high) = rest.split_at(rest.len().min(4));
+    [F4::load_part(low), F4::load_part(high)]
+}
+
+/// Σ a[i]·b[i]. Both slices have the same length.
+#[inline]
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let n = a.len().min(b.len());
+    let (a, b) = (&a[..n], &b[..n]);
+    let product = |x: [F4; 2], y: [F4; 2]| [x[0].mul(y[0]), x[1].mul(y[1])];
+    sum_by_eights(n, |at| product(eight(a, at), eight(b, at)), |at| product(part(a, at), part(b, at)))
+}
+
+/// Σ x[i].
+pub fn sum(xs: &[f32]) -> f32 {
+    sum_by_eights(xs.len(), |at| eight(xs, at), |at| part(xs, at))
+}
+
+/// `out[i] += factor · xs[i]`. Both slices have the same length.
+#[inline]
+pub fn add_scaled(out: &mut [f32], factor: f32, xs: &[f32]) {
+    super::lanes::zip_in_place(out, xs, |o, x| o.add(F4::splat(factor).mul(x)));
+}
+
+/// RMSNorm: `out[i] = x[i] / √(Σx²/n + eps) · weight[i]`.
+///
+/// # Shapes
+/// `out`, `x`, `weight`: all \[n\].
+///
+/// # Source
+/// Zhang and Sennrich 2019, <https://arxiv.org/abs/1910.07467>
+pub fn rms_norm(out: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
+    let scale = 1.0 / (dot(x, x) / x.len() as f32 + eps).sqrt();
+    for ((o, x), w) in out.iter_mut().zip(x).zip(weight) {
+        *o = x * scale * w;
+    }
+}
+
+/// LayerNorm: `out[i] = (x[i] − mean) / √(variance + eps) · weight[i] + bias[i]`, the variance over n.
+///
+/// # Shapes
+/// `out`, `x`, `weight`, `bias`: all \[n\].
+///
+/// # Source
+/// Ba et al. 2016, <https://arxiv.org/abs/1607.06450>
+pub fn layer_norm(out: &mut [f32], x: &[f32], weight: &[f32], bias: Option<&[f32]>, eps: f32) {
+    let n = x.len() as f32;
+    let mean = sum(x) / n;
+    for (o, x) in out.iter_mut().zip(x) {
+        *o = x - mean;
+    }
+    let scale = 1.0 / (dot(out, out) / n + eps).sqrt();
+    for (o, w) in out.iter_mut().zip(weight) {
+        *o = *o * scale * w;
+    }
+    if let Some(bias) = bias {
+        super::add(out, bias);
+    }
+}
+
+/// Softmax in place: `xs[i] = e^(xs[i] − max) / Σ e^(xs[j] − max)`. An empty slice stays empty.
+pub fn softmax(xs: &mut [f32]) {
+    let max = xs.iter().fold(f32::NEG_INFINITY, |m, x| if *x > m { *x } else { m });
+    map_in_place(xs, |x| exp4(x.sub(F4::splat(max))));
+    let scale = 1.0 / sum(xs);
+    super::scale(xs, scale);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::oracle;
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn sums_equal_the_oracle_in_bits(a in prop::collection::vec(-8f32..8.0, 0..70)) {
+            let b: Vec<f32> = a.iter().rev().map(|x| x * 0.7 + 0.1).collect();
+            prop_assert_eq!(dot(&a, &b).to_bits(), oracle::dot(&a, &b).to_bits());
+            prop_assert_eq!(sum(&a).to_bits(), oracle::sum(&a).to_bits());
+        }
+
+        #[test]
+        fn softmax_sums_to_one(mut xs in prop::collection::vec(-80f32..80.0, 1..70)) {
+            softmax(&mut xs);
+            prop_assert!((sum(&xs) - 1.0).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn norms_match_their_formulas() {
+        let x: Vec<f32> = (0..13).map(|i| (i as f32 * 0.7).sin()).collect();
+        let w: Vec<f32> = (0..13).map(|i| 1.0 + i as f32 * 0.1).collect();
+        let (mut rms, mut layer) = (vec![0.0; 13], vec![0.0; 13]);
+        rms_norm(&mut rms, &x, &w, 1e-5);
+        layer_norm(&mut layer, &x, &w, Some(&w), 1e-5);
+        let mean = x.iter().map(|v| f64::from(*v)).sum::<f64>() / 13.0;
+        let square = x.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / 13.0;
+        let variance = square - mean * mean;
+        for i in 0..13 {
+            let (xi, wi) = (f64::from(x[i]), f64::from(w[i]));
+            assert!((f64::from(rms[i]) - xi / (square + 1e-5).sqrt() * wi).abs() < 1e-6);
+            assert!((f64::from(layer[i]) - ((xi - mean) / (variance + 1e-5).sqrt() * wi + wi)).abs() < 1e-5);
+        }
+    }
+}

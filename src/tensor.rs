@@ -1,0 +1,479 @@
+//! A matrix of weights: checked once, packed once for the kernels, without loss.
+//!
+//! A [`Buffer`] takes a tensor's bytes as they arrive; [`Buffer::pack`] makes a [`Tensor`] of it. Where the packed form
+//! has the file's size, packing happens in place, eight rows at a time; otherwise the tensor exists twice for a moment,
+//! and no other does. Rows are padded to a multiple of eight with zeros.
+
+use crate::error::{Error, Result};
+use crate::kernels::{Activation, Bf16x8, F16x8, Q4x8, Q6x8, Q8x8, matmul};
+use crate::quant::{BlockQ6K, Format};
+use bytemuck::{Pod, Zeroable, cast_slice, cast_slice_mut};
+
+/// Weights in one of the packed layouts of [`crate::kernels`].
+#[derive(Debug)]
+enum Packed {
+    F32(Vec<[f32; 8]>),
+    F16(Vec<F16x8>),
+    Bf16(Vec<Bf16x8>),
+    Q8(Vec<Q8x8>),
+    Q4(Vec<Q4x8>),
+    Q6(Vec<Q6x8>),
+}
+
+/// Runs `$body` with `$w` bound to the vector of whichever layout `$packed` is.
+macro_rules! with_packed {
+    ($packed:expr, $w:ident => $body:expr) => {
+        match $packed {
+            Packed::F32($w) => $body,
+            Packed::F16($w) => $body,
+            Packed::Bf16($w) => $body,
+            Packed::Q8($w) => $body,
+            Packed::Q4($w) => $body,
+            Packed::Q6($w) => $body,
+        }
+    };
+}
+
+/// A matrix of weights, immutable. That it exists means that its shape and bytes are sound.
+#[derive(Debug)]
+pub struct Tensor {
+    format: Format,
+    rows: usize,
+    columns: usize,
+    packed: Packed,
+}
+
+/// The inputs of a multiplication: floats, and the same in 8 bits where a layout needs that.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    quants: Vec<Activation>,
+    quantized: bool,
+}
+
+impl Inputs {
+    /// Room for `n` values; nothing allocates afterwards.
+    ///
+    /// # Errors
+    /// `Limit` where memory does not suffice.
+    pub fn new(n: usize) -> Result<Inputs> {
+        Ok(Inputs { quants: zeros(n.div_ceil(32))?, quantized: false })
+    }
+
+    /// To be called when the floats behind these inputs have changed.
+    pub fn changed(&mut self) {
+        self.quantized = false;
+    }
+
+    fn quants(&mut self, x: &[f32]) -> &[Activation] {
+        let n = x.len() / 32;
+        if !self.quantized {
+            crate::kernels::quantize_activations(x, &mut self.quants[..n]);
+            self.quantized = true;
+        }
+        &self.quants[..n]
+    }
+}
+
+/// `n` zeros.
+///
+/// # Errors
+/// `Limit`, with the number of bytes, where the allocator refuses.
+pub fn zeros<T: Zeroable + Clone>(n: usize) -> Result<Vec<T>> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(n).map_err(|_| {
+        let bytes = n.saturating_mul(size_of::<T>());
+        Error::Limit(format!("there is no memory for {bytes} bytes more: a smaller model or context is needed"))
+    })?;
+    values.resize(n, T::zeroed());
+    Ok(values)
+}
+
+impl Tensor {
+    /// Number of rows: the length of an output.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns: the length of an input.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// How the file stores it.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Bytes of memory that it takes.
+    pub fn packed_bytes(&self) -> usize {
+        with_packed!(&self.packed, w => size_of_val(w.as_slice()))
+    }
+
+    /// out\[t\]\[r\] = Σₖ w\[r\]\[k\] · x\[t\]\[k\].
+    ///
+    /// Quantized weights meet inputs that are rounded to 8 bits in blocks of 32; float weights meet the floats.
+    ///
+    /// # Shapes
+    /// `x`: \[T × columns\], the values that `inputs` stands for; `out`: \[T × rows\].
+    pub fn matmul(&self, out: &mut [f32], x: &[f32], inputs: &mut Inputs) {
+        match &self.packed {
+            Packed::F32(w) => matmul(out, self.rows, w, x),
+            Packed::F16(w) => matmul(out, self.rows, w, x),
+            Packed::Bf16(w) => matmul(out, self.rows, w, x),
+            Packed::Q8(w) => matmul(out, self.rows, w, inputs.quants(x)),
+            Packed::Q4(w) => matmul(out, self.rows, w, inputs.quants(x)),
+            Packed::Q6(w) => matmul(out, self.rows, w, inputs.quants(x)),
+        }
+    }
+
+    /// The floats of one row, exactly as [`crate::quant`] gives them for the file's bytes.
+    ///
+    /// # Shapes
+    /// `out`: \[columns\]; `row` < rows, else nothing is written.
+    pub fn row(&self, row: usize, out: &mut [f32]) {
+        if row >= self.rows {
+            return;
+        }
+        let (group, lane) = (row / 8, row % 8);
+        match &self.packed {
+            Packed::F32(w) => {
+                let w = &w[group * self.columns..];
+                out.iter_mut().zip(w).for_each(|(out, w)| *out = w[lane]);
+            }
+            Packed::F16(w) => half_row(out, cast_slice(&w[group * self.columns..]), lane, Format::F16),
+            Packed::Bf16(w) => half_row(out, cast_slice(&w[group * self.columns..]), lane, Format::BF16),
+            Packed::Q8(w) => self.block_row(out, group, w, |block, k| {
+                let d = crate::quant::float::f16_to_f32(block.d[lane]);
+                f32::from(block.q[k / 4][lane * 4 + k % 4] as i8) * d
+            }),
+            Packed::Q4(w) => self.block_row(out, group, w, |block, k| {
+                let d = crate::quant::float::f16_to_f32(block.d[lane]);
+                let byte = block.q[k / 8][lane * 4 + k % 4];
+                let quant = if k / 4 % 2 == 0 { byte & 15 } else { byte >> 4 };
+                f32::from(quant as i8 - 8) * d
+            }),
+            Packed::Q6(w) => self.block_row(out, group, w, |block, k| {
+                block.scale[k / 16][lane] * f32::from(block.q[k / 4][lane * 4 + k % 4] as i8)
+            }),
+        }
+    }
+
+    fn block_row<B>(&self, out: &mut [f32], group: usize, w: &[B], value: impl Fn(&B, usize) -> f32) {
+        let blocks = self.columns / 32;
+        for (out, block) in out.as_chunks_mut::<32>().0.iter_mut().zip(&w[group * blocks..(group + 1) * blocks]) {
+            out.iter_mut().enumerate().for_each(|(k, out)| *out = value(block, k));
+        }
+    }
+}
+
+fn half_row(out: &mut [f32], w: &[[u16; 8]], lane: usize, format: Format) {
+    for (out, w) in out.iter_mut().zip(w) {
+        *out = match format {
+            Format::F16 => crate::quant::float::f16_to_f32(w[lane]),
+            _ => crate::quant::float::bf16_to_f32(w[lane]),
+        };
+    }
+}
+
+/// A tensor whose bytes are still arriving.
+#[derive(Debug)]
+pub struct Buffer {
+    format: Format,
+    rows: usize,
+    columns: usize,
+    file_bytes: usize,
+    filling: Packed,
+    /// For a format whose packed form has another size: the file's bytes. Empty otherwise.
+    raw: Vec<u8>,
+}
+
+impl Buffer {
+    /// Room for a matrix of `rows` × `columns` in a format that can be run.
+    ///
+    /// # Errors
+    /// `Unsupported` for a format without a packed layout, `Format` for rows that are no whole blocks, `Limit` where
+    /// memory does not suffice.
+    pub fn new(format: Format, rows: usize, columns: usize) -> Result<Buffer> {
+        let padded = rows.next_multiple_of(8);
+        let (Some(file_bytes), Some(cells)) =
+            (format.bytes_for(rows as u64 * columns as u64), (padded / 8).checked_mul(columns))
+        else {
+            return Err(Error::Format(format!("{rows} rows of {columns} are no whole blocks of {}", format.name())));
+        };
+        let mut raw = Vec::new();
+        let filling = match format {
+            Format::F32 => Packed::F32(zeros(cells)?),
+            Format::F16 => Packed::F16(zeros(cells)?),
+            Format::BF16 => Packed::Bf16(zeros(cells)?),
+            Format::Q8_0 => Packed::Q8(zeros(cells / 32)?),
+            Format::Q4_0 => Packed::Q4(zeros(cells / 32)?),
+            Format::Q6_K => {
+                raw = zeros(file_bytes as usize)?;
+                Packed::Q6(Vec::new())
+            }
+            other => return Err(unsupported(other)),
+        };
+        Ok(Buffer { format, rows, columns, file_bytes: file_bytes as usize, filling, raw })
+    }
+
+    /// Where the file's bytes go, all of them in the file's order.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        let bytes: &mut [u8] = match self.raw.is_empty() {
+            false => &mut self.raw,
+            true => with_packed!(&mut self.filling, w => cast_slice_mut(w)),
+        };
+        &mut bytes[..self.file_bytes]
+    }
+
+    /// Turns the bytes, now complete, into the packed form.
+    ///
+    /// # Errors
+    /// `Format` where a weight or a scale is infinite or no number: its products would differ between machines.
+    pub fn pack(mut self) -> Result<Tensor> {
+        let (columns, blocks) = (self.columns, self.columns / 32);
+        match &mut self.filling {
+            Packed::F32(w) => interleave(w, columns, |group, raw: &[f32]| {
+                for (k, column) in group.iter_mut().enumerate() {
+                    *column = core::array::from_fn(|lane| raw[lane * columns + k]);
+                }
+            })?,
+            Packed::F16(w) => interleave(w, columns, |group, raw: &[u16]| pack_half(cast_slice_mut(group), raw))?,
+            Packed::Bf16(w) => interleave(w, columns, |group, raw: &[u16]| pack_half(cast_slice_mut(group), raw))?,
+            Packed::Q8(w) => interleave(w, blocks, pack_q8)?,
+            Packed::Q4(w) => interleave(w, blocks, pack_q4)?,
+            Packed::Q6(w) => {
+                *w = zeros(self.rows.div_ceil(8) * blocks)?;
+                pack_q6(w, &self.raw, self.rows, blocks);
+            }
+        }
+        let tensor = Tensor { format: self.format, rows: self.rows, columns, packed: self.filling };
+        if tensor.is_finite() { Ok(tensor) } else { Err(Error::Format("holds a weight that is infinite or no number".into())) }
+    }
+}
+
+/// What a format that cannot be run yet is answered with.
+pub fn unsupported(format: Format) -> Error {
+    Error::Unsupported(format!(
+        "{} weights cannot be run yet; F32, F16, BF16, Q8_0, Q4_0 and Q6_K can: quantize the model to one of these",
+        format.name()
+    ))
+}
+
+/// Rearranges eight rows at a time in place: each group's bytes are copied aside as `R`s and written back by `pack`.
+fn interleave<B: Pod, R: Pod>(w: &mut [B], per_group: usize, pack: impl Fn(&mut [B], &[R])) -> Result<()> {
+    if per_group == 0 {
+        return Ok(());
+    }
+    let mut aside: Vec<R> = zeros(per_group * size_of::<B>() / size_of::<R>())?;
+    for group in w.chunks_exact_mut(per_group) {
+        aside.copy_from_slice(cast_slice(group));
+        pack(group, &aside);
+    }
+    Ok(())
+}
+
+fn pack_half(group: &mut [[u16; 8]], raw: &[u16]) {
+    let columns = group.len();
+    for (k, column) in group.iter_mut().enumerate() {
+        *column = core::array::from_fn(|lane| raw[lane * columns + k]);
+    }
+}
+
+/// The raw block (of `N` bytes) of each row of a group, for block number `b` of its row.
+fn raw_blocks<const N: usize>(raw: &[u8], blocks: usize, b: usize) -> [&[u8; N]; 8] {
+    let (all, _) = raw.as_chunks::<N>();
+    core::array::from_fn(|lane| &all[lane * blocks + b])
+}
+
+fn pack_q8(group: &mut [Q8x8], raw: &[u8]) {
+    let blocks = group.len();
+    for (b, packed) in group.iter_mut().enumerate() {
+        for (lane, raw) in raw_blocks::<34>(raw, blocks, b).into_iter().enumerate() {
+            packed.d[lane] = u16::from_le_bytes([raw[0], raw[1]]);
+            for k in 0..32 {
+                packed.q[k / 4][lane * 4 + k % 4] = raw[2 + k];
+            }
+        }
+    }
+}
+
+fn pack_q4(group: &mut [Q4x8], raw: &[u8]) {
+    let blocks = group.len();
+    for (b, packed) in group.iter_mut().enumerate() {
+        for (lane, raw) in raw_blocks::<18>(raw, blocks, b).into_iter().enumerate() {
+            packed.d[lane] = u16::from_le_bytes([raw[0], raw[1]]);
+            let quant = |k: usize| raw[2 + k % 16] >> (k / 16 * 4) & 15;
+            for pair in 0..4 {
+                for k in 0..4 {
+                    packed.q[pair][lane * 4 + k] = quant(pair * 8 + k) | quant(pair * 8 + 4 + k) << 4;
+                }
+            }
+        }
+    }
+}
+
+/// Q6_K changes its size, so it does not happen in place.
+fn pack_q6(w: &mut [Q6x8], raw: &[u8], rows: usize, blocks: usize) {
+    let (raw, _) = raw.as_chunks::<210>();
+    for row in 0..rows {
+        let (group, lane) = (row / 8, row % 8);
+        for (s, raw) in raw[row * blocks / 8..][..blocks / 8].iter().enumerate() {
+            let block = BlockQ6K::from_bytes(raw);
+            for i in 0..256 {
+                let packed = &mut w[group * blocks + s * 8 + i / 32];
+                let k = i % 32;
+                packed.scale[k / 16][lane] = block.scale(i);
+                packed.q[k / 4][lane * 4 + k % 4] = block.quant(i) as u8;
+            }
+        }
+    }
+}
+
+impl Tensor {
+    /// Whether every weight is a finite number. The kernels' f16 conversion and the promise of equal bits rest on it.
+    fn is_finite(&self) -> bool {
+        let f16 = |h: &u16| h & 0x7c00 != 0x7c00;
+        match &self.packed {
+            Packed::F32(w) => w.as_flattened().iter().all(|x| x.is_finite()),
+            Packed::F16(w) => w.iter().all(|w| w.0.iter().all(f16)),
+            Packed::Bf16(w) => w.iter().all(|w| w.0.iter().all(|h| h & 0x7f80 != 0x7f80)),
+            Packed::Q8(w) => w.iter().all(|w| w.d.iter().all(f16)),
+            Packed::Q4(w) => w.iter().all(|w| w.d.iter().all(f16)),
+            Packed::Q6(w) => w.iter().all(|w| w.scale.as_flattened().iter().all(|x| x.is_finite())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{oracle, quantize_activations};
+
+    /// Floats that look like weights, from a small generator.
+    fn noise(n: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+        let mut next = move || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+        };
+        (0..n).map(|_| next() + next() * next() * 3.0).collect()
+    }
+
+    /// The file's bytes of a random matrix; formats without a quantizer get random quants and tame scales.
+    fn file_bytes(format: Format, n: usize, seed: u32) -> Vec<u8> {
+        let row = format.row();
+        let mut bytes = vec![0; n / row.block_len * row.block_bytes];
+        match (row.quantize, format) {
+            (Some(quantize), _) => quantize(&noise(n, seed), &mut bytes),
+            (None, Format::BF16) => {
+                for (raw, x) in bytes.as_chunks_mut::<2>().0.iter_mut().zip(noise(n, seed)) {
+                    *raw = ((x.to_bits() >> 16) as u16).to_le_bytes();
+                }
+            }
+            _ => {
+                bytes.iter_mut().zip(noise(1 << 20, seed)).for_each(|(b, x)| *b = (x * 1000.0) as i32 as u8);
+                bytes.chunks_exact_mut(row.block_bytes).for_each(|b| {
+                    let n = b.len();
+                    b[n - 2..].copy_from_slice(&crate::quant::float::f32_to_f16(0.003).to_le_bytes());
+                });
+            }
+        }
+        bytes
+    }
+
+    fn pack(format: Format, rows: usize, columns: usize, bytes: &[u8]) -> Tensor {
+        let mut buffer = Buffer::new(format, rows, columns).unwrap();
+        buffer.bytes_mut().copy_from_slice(bytes);
+        buffer.pack().unwrap()
+    }
+
+    const RUNNABLE: [Format; 6] =
+        [Format::F32, Format::F16, Format::BF16, Format::Q8_0, Format::Q4_0, Format::Q6_K];
+
+    #[test]
+    fn packing_loses_nothing() {
+        for format in RUNNABLE {
+            let (rows, columns) = (13, if format == Format::Q6_K { 512 } else { 96 });
+            let bytes = file_bytes(format, rows * columns, 3);
+            let mut plain = vec![0.0; rows * columns];
+            format.row().dequantize.unwrap()(&bytes, &mut plain);
+            let tensor = pack(format, rows, columns, &bytes);
+            let mut row = vec![0.0; columns];
+            for (r, plain) in plain.chunks(columns).enumerate() {
+                tensor.row(r, &mut row);
+                let bits = |xs: &[f32]| xs.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(&row), bits(plain), "{} row {r}", format.name());
+            }
+        }
+    }
+
+    /// One output by the oracle, from the file's bytes of one row.
+    fn oracle_value(format: Format, bytes: &[u8], x: &[f32]) -> f32 {
+        let row = format.row();
+        let mut quantized = vec![Activation::ZERO; x.len() / 32];
+        quantize_activations(x, &mut quantized);
+        let mut plain = vec![0.0; x.len()];
+        row.dequantize.unwrap()(bytes, &mut plain);
+        let run = match format {
+            Format::Q8_0 | Format::Q4_0 => 32,
+            Format::Q6_K => 16,
+            _ => return oracle::float_row(&plain, x),
+        };
+        let scales: Vec<f32> = match format {
+            Format::Q6_K => bytes.as_chunks::<210>().0.iter().map(BlockQ6K::from_bytes)
+                .flat_map(|block| (0..16).map(move |i| block.scale(i * 16))).collect(),
+            _ => bytes.chunks(row.block_bytes)
+                .map(|b| crate::quant::float::f16_to_f32(u16::from_le_bytes([b[0], b[1]]))).collect(),
+        };
+        let quants: Vec<i8> =
+            plain.iter().enumerate().map(|(i, v)| if scales[i / run] == 0.0 { 0 } else { (v / scales[i / run]).round() as i8 }).collect();
+        oracle::quant_row(&quants, &scales, run, &quantized)
+    }
+
+    #[test]
+    fn matmul_equals_the_oracle_in_bits_for_any_number_of_inputs() {
+        for format in RUNNABLE {
+            let (rows, columns) = (19, if format == Format::Q6_K { 512 } else { 160 });
+            let bytes = file_bytes(format, rows * columns, 5);
+            let tensor = pack(format, rows, columns, &bytes);
+            for n_inputs in [1, 2, 4, 7, 9] {
+                let x = noise(n_inputs * columns, 9);
+                let mut out = vec![0.0; n_inputs * rows];
+                tensor.matmul(&mut out, &x, &mut Inputs::new(x.len()).unwrap());
+                for (t, out) in out.chunks(rows).enumerate() {
+                    for (r, bytes) in bytes.chunks(bytes.len() / rows).enumerate() {
+                        let want = oracle_value(format, bytes, &x[t * columns..(t + 1) * columns]);
+                        assert_eq!(out[r].to_bits(), want.to_bits(), "{} {n_inputs} inputs, {t} {r}", format.name());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn float_rows_of_any_length_work() {
+        for columns in [1, 5, 33, 172] {
+            let bytes = file_bytes(Format::F16, 9 * columns, 7);
+            let tensor = pack(Format::F16, 9, columns, &bytes);
+            let x = noise(columns, 1);
+            let mut out = vec![0.0; 9];
+            tensor.matmul(&mut out, &x, &mut Inputs::default());
+            for (r, out) in out.iter().enumerate() {
+                assert_eq!(out.to_bits(), oracle_value(Format::F16, &bytes[r * columns * 2..][..columns * 2], &x).to_bits());
+            }
+        }
+    }
+
+    #[test]
+    fn weights_that_are_no_numbers_are_refused() {
+        for (format, at) in [(Format::F32, 3), (Format::F16, 1), (Format::BF16, 1), (Format::Q8_0, 1), (Format::Q4_0, 1), (Format::Q6_K, 209)] {
+            let mut buffer = Buffer::new(format, 8, 256).unwrap();
+            buffer.bytes_mut()[at] = 0x7f;
+            buffer.bytes_mut()[at - 1] = 0xff;
+            if format == Format::Q6_K {
+                buffer.bytes_mut()[192] = 1;
+            }
+            assert!(matches!(buffer.pack(), Err(Error::Format(_))), "{}", format.name());
+        }
+    }
+}
