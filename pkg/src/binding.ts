@@ -1,0 +1,107 @@
+/**
+ * The engine as wasm-bindgen exposes it: the types of `dist/<build>/pagelm.js`.
+ *
+ * Every throw is an `Error` with a string property `code`: `format`, `unsupported`, `argument` or `limit`.
+ * @module
+ */
+
+import type { Report } from "./types.js";
+
+/** What a build's glue module exports. */
+export interface Binding {
+  /** Fetches and instantiates the `.wasm` beside the glue; compiles while it downloads. */
+  default(options?: { module_or_path: unknown }): Promise<unknown>;
+  Loader: new (fileBytes?: number) => Loader;
+}
+
+/** Takes a file's bytes in the order in which they arrive, and becomes an engine. */
+export interface Loader {
+  /** Copies the bytes into the engine's memory and packs every tensor that is complete. */
+  push(chunk: Uint8Array): void;
+  /** The file's length as its header has it; known once the header is read. */
+  readonly totalBytes: number | undefined;
+  readonly receivedBytes: number;
+  /** Consumes the loader. */
+  finish(nCtx?: number): Engine;
+  free(): void;
+}
+
+/** A loaded model with its session. */
+export interface Engine {
+  info(): EngineInfo;
+  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Uint32Array<ArrayBuffer>;
+  detokenize(tokens: Uint32Array): string;
+  /** Begins a generation in place of the one before. Computes nothing yet. */
+  start(prompt: string | Uint32Array, options: EngineOptions): Started;
+  /** One prefill chunk, one token, or the end. */
+  step(): Step;
+  /** Forgets the running generation; the cache stays for the next prompt with the same beginning. */
+  cancel(): void;
+  /** n_tokens × n_vocab, from an empty cache. */
+  logits(tokens: Uint32Array): Float32Array<ArrayBuffer>;
+  /** Generates on this thread into a DOM element. */
+  generateInto(element: Element, prompt: string, options: EngineOptions, signal?: AbortSignal): Promise<Report>;
+  free(): void;
+}
+
+/** What the engine knows about a loaded model. Counts are plain numbers, sizes are in bytes. */
+export interface EngineInfo {
+  name: string;
+  architecture: string;
+  parameters: number;
+  fileBytes: number;
+  /** The most frequent weight format, `"Q8_0"` for example. */
+  quantization: string;
+  license?: string;
+  description?: string;
+  author?: string;
+  url?: string;
+  /** The tokenizer's kind, as the file names it. */
+  tokenizer: string;
+  /** Tokens that fit in this session. */
+  nCtx: number;
+  /** Tokens that the model was trained on at a time. */
+  nCtxTrain: number;
+  nVocab: number;
+  nLayer: number;
+  nEmbd: number;
+  nHead: number;
+  nHeadKv: number;
+  headDim: number;
+  nFf: number;
+  weightBytes: number;
+  cacheBytes: number;
+}
+
+/** Options of `start`; what is left out takes the engine's default. */
+export interface EngineOptions {
+  maxTokens?: number;
+  parseSpecial?: boolean;
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  minP?: number;
+  repeatPenalty?: number;
+  presencePenalty?: number;
+  frequencyPenalty?: number;
+  repeatLastN?: number;
+  seed?: number;
+}
+
+/** What `start` found out. */
+export interface Started {
+  promptTokens: number[];
+  /** How many of the prompt's tokens are still in the cache and need no computing. */
+  reusedTokens: number;
+  seed: number;
+}
+
+/** Why the engine ended a generation by itself. */
+export type EngineStop = "eos" | "maxTokens" | "contextFull";
+
+/** What one call of `step` did. */
+export type Step =
+  | { kind: "prefill"; done: number; total: number }
+  | { kind: "token"; token: number; text: string; probability: number }
+  /** `text` is what was left of a character that never became whole. */
+  | { kind: "end"; text: string; stopReason: EngineStop };

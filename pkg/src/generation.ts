@@ -1,0 +1,225 @@
+import type { EngineOptions } from "./binding.js";
+import type { Connection } from "./connection.js";
+import { abortError, fromWire, PageLmError } from "./errors.js";
+import { type Prompt, toEngineOptions, toEnginePrompt } from "./options.js";
+import { AHEAD, type Response, type ResponseOf } from "./protocol.js";
+import type { GenerateOptions, Piece, Report } from "./types.js";
+
+/** What a generation needs of its model. */
+export interface GenerationOwner {
+  /** The connection to the worker, if this generation may begin; throws `busy` or `disposed` if not. */
+  begin(generation: Generation): Connection;
+  /** The worker is free again for another. */
+  over(generation: Generation): void;
+}
+
+interface Waiter {
+  resolve(result: IteratorResult<Piece, undefined>): void;
+  reject(error: Error): void;
+}
+
+type State = "new" | "running" | "stopping" | "over";
+
+/**
+ * A text that is being written: loop over it with `for await`.
+ *
+ * It begins with the first turn of the loop, not before. The worker is never more than a few tokens ahead of the
+ * loop. Leaving the loop, or aborting the signal, stops it within one token or one chunk of the prompt; after an
+ * abort the loop throws a `PageLmError` with code `aborted`. However it ended, `report` then says what was done.
+ */
+export class Generation implements AsyncIterableIterator<Piece, undefined> {
+  /** Resolves with the report when the loop is over, also when it was left or aborted; rejects when it failed. */
+  readonly done: Promise<Report>;
+  readonly #owner: GenerationOwner;
+  readonly #prompt: Prompt;
+  readonly #options: GenerateOptions;
+  readonly #pieces: Piece[] = [];
+  readonly #waiters: Waiter[] = [];
+  readonly #tokens: number[] = [];
+  readonly #onAbort = () => this.#stop(abortError(this.#options.signal as AbortSignal));
+  #settle!: { resolve(report: Report): void; reject(error: Error): void };
+  #state: State = "new";
+  #connection: Connection | undefined;
+  #id = 0;
+  #text = "";
+  #consumed = 0;
+  #started: ResponseOf<"started"> | undefined;
+  #ending: ResponseOf<"end"> | undefined;
+  #error: Error | undefined;
+  #report: Report | undefined;
+
+  constructor(owner: GenerationOwner, prompt: Prompt, options: GenerateOptions) {
+    this.#owner = owner;
+    this.#prompt = prompt;
+    this.#options = options;
+    this.done = new Promise((resolve, reject) => (this.#settle = { resolve, reject }));
+    this.done.catch(() => {}); // the loop throws the same error: nobody has to listen here as well
+  }
+
+  /** The seed in use, known with the first piece at the latest; give it again for the same text. */
+  get seed(): number | undefined {
+    return this.#started?.seed ?? this.#options.seed;
+  }
+
+  /** What was done, once the loop is over. */
+  get report(): Report | undefined {
+    return this.#report;
+  }
+
+  /** Runs to the end and returns the report, for those who do not want the pieces. */
+  async finish(): Promise<Report> {
+    for await (const _ of this);
+    return this.done;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** The next piece. Called by `for await`. */
+  async next(): Promise<IteratorResult<Piece, undefined>> {
+    if (this.#state === "new") this.#begin();
+    const piece = this.#pieces.shift();
+    if (piece) return { done: false, value: this.#deliver(piece) };
+    if (this.#ending && this.#state === "running") this.#complete(this.#ending);
+    if (this.#state !== "over") return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+    const error = this.#error;
+    this.#error = undefined; // thrown once, then over, as a generator's
+    if (error) throw error;
+    return { done: true, value: undefined };
+  }
+
+  /** Stops. Called by `for await` when its loop is left. Resolves when the worker has stopped. */
+  async return(): Promise<IteratorResult<Piece, undefined>> {
+    this.#stop(undefined);
+    if (this.#state === "stopping") await this.done.catch(() => {});
+    this.#error = undefined;
+    return { done: true, value: undefined };
+  }
+
+  #begin(): void {
+    const { signal } = this.#options;
+    try {
+      if (signal?.aborted) throw abortError(signal);
+      const prompt = toEnginePrompt(this.#prompt);
+      const options: EngineOptions = toEngineOptions(this.#options);
+      this.#connection = this.#owner.begin(this);
+      this.#state = "running";
+      this.#id = this.#connection.open({ type: "generate", prompt, options, credit: AHEAD }, (r) => this.#receive(r));
+      signal?.addEventListener("abort", this.#onAbort, { once: true });
+    } catch (thrown) {
+      this.#fail(thrown as Error);
+    }
+  }
+
+  #receive(response: Response): void {
+    switch (response.type) {
+      case "started":
+        this.#started = response;
+        return;
+      case "prefill":
+        return this.#onPrefill(response);
+      case "token":
+        if (this.#state !== "running") return;
+        this.#pieces.push({ text: response.text, token: response.token, probability: response.probability });
+        return this.#feed();
+      case "end":
+        this.#owner.over(this);
+        if (this.#state === "stopping") return this.#finishAborted(response);
+        this.#ending = response;
+        if (this.#waiters.length > 0) this.#complete(response);
+        return;
+      case "stopped":
+        return this.#finishAborted(response);
+      case "failed":
+        return this.#fail(fromWire(response.error));
+      default:
+        throw new PageLmError("worker", `A generation was answered with “${response.type}”.`);
+    }
+  }
+
+  #onPrefill({ done, total }: ResponseOf<"prefill">): void {
+    if (this.#state !== "running") return;
+    try {
+      this.#options.onPrefill?.({ done, total });
+    } catch (thrown) {
+      this.#stop(thrown as Error);
+    }
+  }
+
+  #feed(): void {
+    const waiter = this.#waiters.shift();
+    const piece = waiter && this.#pieces.shift();
+    if (piece) waiter.resolve({ done: false, value: this.#deliver(piece) });
+  }
+
+  /** Counts a piece as read and, every so often, lets the worker go on by as many. */
+  #deliver(piece: Piece): Piece {
+    this.#tokens.push(piece.token);
+    this.#text += piece.text;
+    this.#consumed += 1;
+    if (this.#consumed >= AHEAD / 2 && this.#state === "running") {
+      this.#connection?.tell({ type: "more", id: this.#id, credit: this.#consumed });
+      this.#consumed = 0;
+    }
+    return piece;
+  }
+
+  /** Stops what is running. `error` is what the loop throws then, if anything. */
+  #stop(error: Error | undefined): void {
+    if (this.#state === "new") return this.#fail(error ?? new PageLmError("aborted", "This was never begun."));
+    if (this.#state !== "running") return;
+    this.#state = "stopping";
+    this.#error = error;
+    this.#pieces.length = 0;
+    if (this.#ending) return this.#finishAborted(this.#ending);
+    this.#connection?.tell({ type: "cancel", id: this.#id });
+    this.#owner.over(this); // the worker sees the cancellation before anything that is sent from now on
+  }
+
+  #complete({ text, stopReason, prefillMs, decodeMs }: ResponseOf<"end">): void {
+    this.#finish(this.#makeReport(text, stopReason, prefillMs, decodeMs));
+  }
+
+  #finishAborted({ prefillMs, decodeMs }: { prefillMs: number; decodeMs: number }): void {
+    this.#finish(this.#makeReport("", "aborted", prefillMs, decodeMs));
+  }
+
+  #makeReport(rest: string, stopReason: Report["stopReason"], prefillMs: number, decodeMs: number): Report {
+    const { promptTokens, reusedTokens, seed } = this.#started as ResponseOf<"started">;
+    const [text, tokens] = [this.#text + rest, this.#tokens];
+    return { text, tokens, promptTokens, reusedTokens, seed, stopReason, prefillMs, decodeMs };
+  }
+
+  #finish(report: Report): void {
+    this.#report = report;
+    this.#close();
+    this.#settle.resolve(report);
+    this.#answerWaiters();
+  }
+
+  #fail(error: Error): void {
+    if (this.#state === "over") return;
+    this.#error = error;
+    this.#close();
+    this.#settle.reject(error);
+    this.#answerWaiters();
+  }
+
+  #close(): void {
+    this.#state = "over";
+    this.#pieces.length = 0;
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#connection?.release(this.#id);
+    this.#owner.over(this);
+  }
+
+  #answerWaiters(): void {
+    for (const waiter of this.#waiters.splice(0)) {
+      const error = this.#error;
+      this.#error = undefined;
+      if (error) waiter.reject(error);
+      else waiter.resolve({ done: true, value: undefined });
+    }
+  }
+}

@@ -1,0 +1,167 @@
+import { benchmark } from "./benchmark.js";
+import type { Engine, Step } from "./binding.js";
+import { BUSY, isFatal, PageLmError, toPageLmError, toWire } from "./errors.js";
+import type { Build } from "./features.js";
+import { loadEngine } from "./load.js";
+import type { Request, Response } from "./protocol.js";
+import { Turns } from "./turns.js";
+
+/** Posts a response to the page. */
+export type Post = (response: Response, transfer?: Transferable[]) => void;
+
+/** A generation or benchmark that is under way. */
+interface Run {
+  id: number;
+  /** Tokens that may still be sent before the page asks for more. */
+  credit: number;
+  /** Called when credit arrives, or when the run is over. */
+  wake: (() => void) | undefined;
+  prefillMs: number;
+  decodeMs: number;
+}
+
+/**
+ * The worker's side of the protocol: one engine, and at most one run at a time.
+ *
+ * A run gives the event loop its turn before each step, so that a cancellation is seen within one token or one chunk
+ * of the prompt. It ends by no longer being the current one: whoever waited for it looks and leaves.
+ */
+export class Host {
+  readonly #post: Post;
+  readonly #load: typeof loadEngine;
+  readonly #turns = new Turns();
+  #engine: Engine | undefined;
+  #build: Build = "simd128";
+  #run: Run | undefined;
+
+  constructor(post: Post, load = loadEngine) {
+    this.#post = post;
+    this.#load = load;
+  }
+
+  /** Takes one request. Never throws: what fails is answered with `failed`. */
+  async receive(request: Request): Promise<void> {
+    try {
+      await this.#serve(request);
+    } catch (thrown) {
+      const error = toPageLmError(thrown, request.type === "load" ? "load" : "run");
+      if (this.#run?.id === request.id) this.#end(this.#run, isFatal(error.code));
+      this.#post({ type: "failed", id: request.id, error: toWire(error) });
+    }
+  }
+
+  async #serve(request: Request): Promise<void> {
+    const { id } = request;
+    switch (request.type) {
+      case "load":
+        return this.#open(request);
+      case "generate":
+        return this.#generate(request);
+      case "benchmark":
+        return this.#benchmark(request);
+      case "more":
+        if (this.#run?.id !== id) return;
+        this.#run.credit += request.credit;
+        return this.#run.wake?.();
+      case "cancel": {
+        const run = this.#run;
+        if (run?.id !== id) return;
+        this.#end(run);
+        return this.#post({ type: "stopped", id, prefillMs: run.prefillMs, decodeMs: run.decodeMs });
+      }
+      case "tokenize": {
+        const tokens = this.#ready().tokenize(request.text, request.addSpecial, request.parseSpecial);
+        return this.#post({ type: "tokens", id, tokens }, [tokens.buffer]);
+      }
+      case "detokenize":
+        return this.#post({ type: "text", id, text: this.#ready().detokenize(request.tokens) });
+      case "logits": {
+        this.#refuseWhileRunning();
+        const logits = this.#ready().logits(request.tokens);
+        return this.#post({ type: "logits", id, logits }, [logits.buffer]);
+      }
+      default:
+        return request satisfies never;
+    }
+  }
+
+  async #open({ id, source, nCtx, build }: Extract<Request, { type: "load" }>): Promise<void> {
+    const onProgress = (progress: { receivedBytes: number; totalBytes: number | undefined }) =>
+      this.#post({ type: "progress", id, ...progress });
+    const loaded = await this.#load(source, { nCtx, build, onProgress });
+    this.#engine = loaded.engine;
+    this.#build = loaded.build;
+    this.#post({ type: "loaded", id, info: { ...loaded.engine.info(), build: loaded.build } });
+  }
+
+  async #generate({ id, prompt, options, credit }: Extract<Request, { type: "generate" }>): Promise<void> {
+    const engine = this.#ready();
+    const run = this.#begin(id, credit);
+    const started = timed(run, "prefillMs", () => engine.start(prompt, options));
+    this.#post({ type: "started", id, ...started });
+    while (await this.#mayGoOn(run)) {
+      const at = performance.now();
+      const step = engine.step();
+      run[step.kind === "prefill" ? "prefillMs" : "decodeMs"] += performance.now() - at;
+      if (step.kind === "token") run.credit -= 1;
+      if (step.kind === "end") this.#run = undefined;
+      this.#tell(run, step);
+    }
+  }
+
+  #tell({ id, prefillMs, decodeMs }: Run, step: Step): void {
+    switch (step.kind) {
+      case "prefill":
+        return this.#post({ type: "prefill", id, done: step.done, total: step.total });
+      case "token":
+        return this.#post({ type: "token", id, token: step.token, text: step.text, probability: step.probability });
+      case "end":
+        return this.#post({ type: "end", id, text: step.text, stopReason: step.stopReason, prefillMs, decodeMs });
+      default:
+        return step satisfies never;
+    }
+  }
+
+  async #benchmark({ id, promptTokens, genTokens }: Extract<Request, { type: "benchmark" }>): Promise<void> {
+    const engine = this.#ready();
+    const run = this.#begin(id, Infinity);
+    const report = await benchmark(engine, promptTokens, genTokens, run, () => this.#mayGoOn(run));
+    if (!report) return; // cancelled, and answered so
+    this.#end(run);
+    this.#post({ type: "benchmarked", id, report: { ...report, build: this.#build } });
+  }
+
+  /** Gives way, then waits for credit; false once the run is over. */
+  async #mayGoOn(run: Run): Promise<boolean> {
+    await this.#turns.next();
+    while (this.#run === run && run.credit <= 0) await new Promise<void>((wake) => (run.wake = wake));
+    return this.#run === run;
+  }
+
+  #begin(id: number, credit: number): Run {
+    this.#refuseWhileRunning();
+    return (this.#run = { id, credit, wake: undefined, prefillMs: 0, decodeMs: 0 });
+  }
+
+  #end(run: Run, broken = false): void {
+    this.#run = undefined;
+    if (!broken) this.#engine?.cancel();
+    run.wake?.();
+  }
+
+  #ready(): Engine {
+    if (this.#engine) return this.#engine;
+    throw new PageLmError("worker", "No model is loaded in this worker.");
+  }
+
+  #refuseWhileRunning(): void {
+    if (this.#run) throw new PageLmError("busy", BUSY);
+  }
+}
+
+function timed<T>(run: Run, kind: "prefillMs" | "decodeMs", work: () => T): T {
+  const at = performance.now();
+  const result = work();
+  run[kind] += performance.now() - at;
+  return result;
+}

@@ -1,0 +1,24 @@
+/**
+ * pagelm runs a language model in a web page, whole: weights come from a static file, nothing leaves the page.
+ * @module
+ */
+
+export { PageLmError, type PageLmErrorCode } from "./errors.js";
+export type { Build } from "./features.js";
+export type { Generation } from "./generation.js";
+export { Model } from "./model.js";
+export type { Prompt } from "./options.js";
+export type {
+  BenchmarkOptions,
+  BenchmarkReport,
+  GenerateOptions,
+  LoadOptions,
+  ModelInfo,
+  Piece,
+  Progress,
+  Report,
+  SamplingOptions,
+  Source,
+  StopReason,
+  TokenizeOptions,
+} from "./types.js";

@@ -1,0 +1,106 @@
+import type { Binding, Engine, Loader } from "./binding.js";
+import { openBuild } from "./builds.js";
+import { abortError, PageLmError, toPageLmError } from "./errors.js";
+import { type Build, chooseBuild } from "./features.js";
+import { checkFirstBytes, openSource, type OpenSource, type SourceRef } from "./source.js";
+import type { Progress } from "./types.js";
+
+/** Options of {@link loadEngine}. */
+export interface EngineLoadOptions {
+  nCtx?: number | undefined;
+  build?: Build | undefined;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** An engine and the build that it is. */
+export interface LoadedEngine {
+  engine: Engine;
+  build: Build;
+}
+
+const PROGRESS_EVERY_MS = 50;
+
+/**
+ * The load path, the same in the worker and on the main thread: the engine compiles while the model's download runs,
+ * and each chunk goes straight into the engine's memory. At no time are there two copies of the file.
+ *
+ * # Errors
+ * Any code of `PageLmError` but `busy` and `disposed`. The download is stopped in every case.
+ */
+export async function loadEngine(
+  source: SourceRef,
+  options: EngineLoadOptions,
+  open: (build: Build) => Promise<Binding> = openBuild,
+): Promise<LoadedEngine> {
+  const build = chooseBuild(options.build);
+  const opening = openSource(source, options.signal);
+  try {
+    const [binding, opened] = await Promise.all([open(build), opening]);
+    return { engine: await pour(binding, opened, source, options), build };
+  } catch (thrown) {
+    opening.then(({ chunks }) => chunks.cancel()).catch(() => {}); // a stream that is being read is cancelled by its reader
+    throw toPageLmError(thrown, "load");
+  }
+}
+
+/** Reads the stream to its end into a loader and makes an engine of it. */
+async function pour(
+  binding: Binding,
+  { chunks, fileBytes }: OpenSource,
+  source: SourceRef,
+  { nCtx, signal, onProgress }: EngineLoadOptions,
+): Promise<Engine> {
+  const reader = chunks.getReader();
+  const loader = new binding.Loader(fileBytes);
+  let finished = false;
+  try {
+    let reported = -Infinity;
+    let first = true;
+    for (;;) {
+      const chunk = await read(reader, loader, source, signal);
+      if (chunk && first) checkFirstBytes(chunk, source);
+      if (chunk) {
+        first = false;
+        loader.push(chunk);
+      }
+      const now = performance.now();
+      if (!chunk || now - reported >= PROGRESS_EVERY_MS) {
+        reported = now;
+        onProgress?.({ receivedBytes: loader.receivedBytes, totalBytes: loader.totalBytes ?? fileBytes });
+      }
+      if (!chunk) break;
+    }
+    finished = true; // from here on the loader belongs to the engine, whether that succeeds or not
+    return loader.finish(nCtx);
+  } catch (thrown) {
+    reader.cancel(thrown).catch(() => {});
+    if (!finished && !(thrown instanceof WebAssembly.RuntimeError)) loader.free();
+    throw thrown;
+  }
+}
+
+async function read(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  loader: Loader,
+  source: SourceRef,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array | undefined> {
+  try {
+    const { value } = await reader.read();
+    if (signal?.aborted) throw abortError(signal);
+    return value;
+  } catch (thrown) {
+    if (signal?.aborted) throw abortError(signal);
+    throw cut(thrown, loader.receivedBytes, source);
+  }
+}
+
+function cut(thrown: unknown, receivedBytes: number, source: SourceRef): PageLmError {
+  const after = `after ${(receivedBytes / 1e6).toFixed(1)} MB`;
+  const message =
+    source.kind === "url"
+      ? `The connection to ${new URL(source.url).host || source.url} was cut ${after}. Check the connection and try again.`
+      : `The file could not be read any further ${after}. It may have been changed, moved or removed: choose it again.`;
+  return new PageLmError("network", message, { cause: thrown });
+}

@@ -1,0 +1,116 @@
+/**
+ * The plain path, for teaching pages that are one file: the engine runs on the page's own thread and writes straight
+ * into an element. The page stays usable, since the event loop gets its turn between tokens; still, prefer the worker
+ * of the package's main entry for anything larger than a few million parameters.
+ * @module
+ */
+
+import type { Engine } from "./binding.js";
+import { openBuild } from "./builds.js";
+import { abortError, isFatal, PageLmError, toPageLmError } from "./errors.js";
+import { loadEngine } from "./load.js";
+import { toCount, toEngineOptions, toTokens, wellFormed } from "./options.js";
+import { toSourceRef } from "./source.js";
+import type { LoadOptions, ModelInfo, Report, SamplingOptions, Source, TokenizeOptions } from "./types.js";
+
+export { PageLmError, type PageLmErrorCode } from "./errors.js";
+export type { LoadOptions, ModelInfo, Report, SamplingOptions, Source, TokenizeOptions } from "./types.js";
+
+/** Options of `generateInto`. */
+export interface GenerateIntoOptions extends SamplingOptions {
+  /** Aborting it stops within one token, or within one chunk of at most 64 tokens of the prompt. */
+  signal?: AbortSignal;
+}
+
+/**
+ * A language model on this thread.
+ *
+ * ```ts
+ * const model = await MainThreadModel.load("models/story.gguf");
+ * await model.generateInto(document.querySelector("#story"), "Once upon a time", { seed: 7 });
+ * ```
+ *
+ * All of a page's main-thread models of one build share one WebAssembly memory, which never shrinks. After an error
+ * with code `memory` or `worker` that memory is of no use any more: the page has to be loaded again.
+ */
+export class MainThreadModel {
+  /** What this model is, and the build of the engine that runs it. */
+  readonly info: ModelInfo;
+  #engine: Engine | undefined;
+  #running = false;
+  #ended = new PageLmError("disposed", "This model was given up by dispose(). Load it again to go on.");
+
+  private constructor(engine: Engine, info: ModelInfo) {
+    this.#engine = engine;
+    this.info = info;
+  }
+
+  /**
+   * Loads a GGUF file: from an address, relative to the page, or a file that the reader chose.
+   *
+   * # Errors
+   * Any code of {@link PageLmError} but `busy` and `disposed`.
+   */
+  static async load(source: Source, options: LoadOptions = {}): Promise<MainThreadModel> {
+    const nCtx = toCount(options.nCtx, "nCtx");
+    const { engine, build } = await loadEngine(toSourceRef(source), { ...options, nCtx }, openBuild);
+    return new MainThreadModel(engine, { ...engine.info(), build });
+  }
+
+  /**
+   * Continues a text and appends each piece to `element` as it comes.
+   *
+   * # Errors
+   * `argument`, `limit`, `busy` while another text is being written, `aborted`, `disposed`, `memory`, `worker`.
+   */
+  async generateInto(element: Element, prompt: string, options: GenerateIntoOptions = {}): Promise<Report> {
+    const { signal } = options;
+    if (signal?.aborted) throw abortError(signal);
+    if (this.#running) throw new PageLmError("busy", "This model is generating already: abort that, or wait for its end.");
+    const [engine, text, taken] = [this.#ready(), wellFormed(prompt, "prompt"), toEngineOptions(options)];
+    this.#running = true;
+    try {
+      const report = await engine.generateInto(element, text, taken, signal);
+      if (signal?.aborted && report.stopReason === "aborted") throw abortError(signal);
+      return report;
+    } catch (thrown) {
+      throw signal?.aborted ? abortError(signal) : this.#broken(thrown);
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  /** The tokens of a text: those that `generateInto` would begin with. */
+  tokenize(text: string, { addSpecial = true, parseSpecial = false }: TokenizeOptions = {}): Uint32Array {
+    return this.#ready().tokenize(wellFormed(text, "text"), addSpecial, parseSpecial);
+  }
+
+  /** The text of some tokens; bytes that are no whole character become U+FFFD. */
+  detokenize(tokens: Uint32Array | readonly number[]): string {
+    return this.#ready().detokenize(toTokens(tokens));
+  }
+
+  /**
+   * Frees the model's memory for the next one on this page.
+   *
+   * # Errors
+   * `busy` while a text is being written: abort that first.
+   */
+  dispose(): void {
+    if (this.#running) throw new PageLmError("busy", "This model is generating: abort that before dispose().");
+    this.#engine?.free();
+    this.#engine = undefined;
+  }
+
+  #ready(): Engine {
+    if (this.#engine) return this.#engine;
+    throw this.#ended;
+  }
+
+  #broken(thrown: unknown): PageLmError {
+    const error = toPageLmError(thrown, "run");
+    if (!isFatal(error.code)) return error;
+    this.#engine = undefined;
+    return (this.#ended = new PageLmError(error.code, `${error.message} Reload the page first.`, { cause: thrown }));
+  }
+}

@@ -1,0 +1,110 @@
+import type { EngineOptions } from "./binding.js";
+import { PageLmError } from "./errors.js";
+import type { SamplingOptions } from "./types.js";
+
+/** A prompt as text, or as tokens that are taken as they are. */
+export type Prompt = string | Uint32Array | readonly number[];
+
+const numbers = [
+  "maxTokens",
+  "temperature",
+  "topK",
+  "topP",
+  "minP",
+  "repeatPenalty",
+  "presencePenalty",
+  "frequencyPenalty",
+  "repeatLastN",
+  "seed",
+] as const satisfies readonly (keyof SamplingOptions)[];
+
+const others = ["parseSpecial", "signal", "onPrefill"];
+
+/**
+ * The options that the engine takes, without those that are undefined. Ranges are the engine's to judge; what is
+ * judged here is what would be lost on the way to it: a misspelt name, and a value that is no number.
+ *
+ * # Errors
+ * `argument`
+ */
+export function toEngineOptions(options: SamplingOptions): EngineOptions {
+  for (const name of Object.keys(options)) {
+    if (!others.includes(name) && !(numbers as readonly string[]).includes(name)) {
+      const known = [...numbers, ...others].join(", ");
+      throw new PageLmError("argument", `There is no option “${name}”. The options are ${known}.`);
+    }
+  }
+  const taken: EngineOptions = {};
+  for (const name of numbers) {
+    const value = options[name];
+    if (value === undefined) continue;
+    if (typeof value !== "number" || !Number.isFinite(value)) {
+      throw new PageLmError("argument", `${name} must be a finite number, not ${String(value)}.`);
+    }
+    taken[name] = value;
+  }
+  if (options.seed !== undefined && options.seed >>> 0 !== options.seed) {
+    throw new PageLmError("argument", `seed must be a whole number from 0 to 4294967295, not ${options.seed}.`);
+  }
+  if (options.parseSpecial !== undefined) taken.parseSpecial = options.parseSpecial;
+  return taken;
+}
+
+/**
+ * The prompt as it crosses to the engine.
+ *
+ * # Errors
+ * `argument` for lone surrogates and for tokens that are not whole numbers.
+ */
+export function toEnginePrompt(prompt: Prompt): string | Uint32Array<ArrayBuffer> {
+  if (typeof prompt === "string") return wellFormed(prompt, "prompt");
+  return toTokens(prompt);
+}
+
+/**
+ * Tokens as a typed array of their own.
+ *
+ * # Errors
+ * `argument` where one is not a whole number from 0 to 2³² − 1.
+ */
+export function toTokens(tokens: Uint32Array | readonly number[]): Uint32Array<ArrayBuffer> {
+  if (!(tokens instanceof Uint32Array) && !Array.isArray(tokens)) {
+    throw new PageLmError("argument", "Expected a text, or tokens as an array or a Uint32Array.");
+  }
+  for (const token of tokens) {
+    if (token >>> 0 !== token) throw new PageLmError("argument", `${String(token)} is not a token.`);
+  }
+  return Uint32Array.from(tokens);
+}
+
+/**
+ * The text itself.
+ *
+ * # Errors
+ * `argument` for half a surrogate pair: it is no character, and UTF-8 has no bytes for it.
+ */
+export function wellFormed(text: string, what: string): string {
+  if (typeof text !== "string") throw new PageLmError("argument", `The ${what} must be a string, not ${typeof text}.`);
+  const at = text.search(/\p{Surrogate}/u);
+  if (at >= 0) {
+    throw new PageLmError(
+      "argument",
+      `The ${what} has half a character (a lone surrogate) at position ${at}: it was cut inside an emoji or a rare ` +
+        "letter. Cut between whole characters, or clean it with toWellFormed().",
+    );
+  }
+  return text;
+}
+
+/**
+ * A count that may be left out.
+ *
+ * # Errors
+ * `argument` where it is not a whole number of at least 1.
+ */
+export function toCount(value: number | undefined, what: string): number | undefined {
+  if (value !== undefined && (!Number.isSafeInteger(value) || value < 1 || value > 0xffff_ffff)) {
+    throw new PageLmError("argument", `${what} must be a whole number of at least 1, not ${String(value)}.`);
+  }
+  return value;
+}

@@ -1,0 +1,65 @@
+/**
+ * What page and worker say to each other. Every request has an `id` of its own; every response names the request
+ * that it answers. Two lines never cross a generation's end: a `cancel` for an id that is no longer running is ignored.
+ *
+ * ```text
+ * load       → progress … → loaded
+ * generate   → started → prefill … → token … → end     (or stopped, after a cancel)
+ *   more     grants further tokens; without it the worker stops and waits
+ *   cancel   takes effect before the next step
+ * benchmark  → benchmarked                              (or stopped, after a cancel)
+ * tokenize   → tokens     detokenize → text     logits → logits
+ * any of them → failed
+ * ```
+ * @module
+ */
+
+import type { EngineOptions, EngineStop } from "./binding.js";
+import type { WireError } from "./errors.js";
+import type { Build } from "./features.js";
+import type { SourceRef } from "./source.js";
+import type { BenchmarkReport, ModelInfo } from "./types.js";
+
+/** From the page to the worker. */
+export type Request =
+  | { type: "load"; id: number; source: SourceRef; nCtx: number | undefined; build: Build | undefined }
+  | { type: "generate"; id: number; prompt: string | Uint32Array; options: EngineOptions; credit: number }
+  | { type: "more"; id: number; credit: number }
+  | { type: "cancel"; id: number }
+  | { type: "benchmark"; id: number; promptTokens: number; genTokens: number }
+  | { type: "tokenize"; id: number; text: string; addSpecial: boolean; parseSpecial: boolean }
+  | { type: "detokenize"; id: number; tokens: Uint32Array }
+  | { type: "logits"; id: number; tokens: Uint32Array };
+
+/** From the worker to the page. */
+export type Response =
+  | { type: "progress"; id: number; receivedBytes: number; totalBytes: number | undefined }
+  | { type: "loaded"; id: number; info: ModelInfo }
+  | { type: "started"; id: number; promptTokens: number[]; reusedTokens: number; seed: number }
+  | { type: "prefill"; id: number; done: number; total: number }
+  | { type: "token"; id: number; token: number; text: string; probability: number }
+  | { type: "end"; id: number; text: string; stopReason: EngineStop; prefillMs: number; decodeMs: number }
+  | { type: "stopped"; id: number; prefillMs: number; decodeMs: number }
+  | { type: "benchmarked"; id: number; report: BenchmarkReport }
+  | { type: "tokens"; id: number; tokens: Uint32Array<ArrayBuffer> }
+  | { type: "text"; id: number; text: string }
+  | { type: "logits"; id: number; logits: Float32Array<ArrayBuffer> }
+  | { type: "failed"; id: number; error: WireError };
+
+/** One kind of response. */
+export type ResponseOf<T extends Response["type"]> = Extract<Response, { type: T }>;
+
+/** `T` without its `id`, kind by kind. */
+export type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
+
+/**
+ * The first message of a worker, sent once it holds the lock `name` for as long as it lives. Who is granted the same
+ * lock knows that the worker is gone: a browser that kills a worker for its memory sends no event.
+ */
+export type Alive = { type: "alive"; lock: string };
+
+/**
+ * How many tokens a worker may be ahead of the loop that reads them. Enough that neither waits for a message, few
+ * enough that a loop that is slow, or left, does not have a text computed that nobody reads.
+ */
+export const AHEAD = 16;

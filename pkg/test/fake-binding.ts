@@ -1,0 +1,190 @@
+/**
+ * A stand-in for the engine: no WebAssembly, no model, the same interface. It tells one of a few stories, chosen by
+ * the seed, in pieces of some letters each.
+ *
+ * A fake file is "GGUF", then a u32 of what should go wrong, then the file's length as f64, then anything.
+ * A prompt with one of {@link spells} in it makes the engine do what its name says.
+ */
+
+import type { Binding, Engine, EngineInfo, EngineOptions, Loader, Step } from "../src/binding.js";
+
+/** What a fake file can do on the way in. */
+export const faults = { none: 0, trapOnPush: 1, trapOnFinish: 2, unsupported: 3 } as const;
+/** What a prompt can do. */
+export const spells = { trap: "TRAP", fail: "FAIL", long: "LONG", emoji: "EMOJI", slow: "SLOW", full: "FULL" } as const;
+
+/** A fake file. */
+export function fakeFile(bytes = 1000, fault: number = faults.none): Uint8Array<ArrayBuffer> {
+  const file = new Uint8Array(bytes);
+  const view = new DataView(file.buffer);
+  file.set([0x47, 0x47, 0x55, 0x46]);
+  view.setUint32(4, fault, true);
+  view.setFloat64(8, bytes, true);
+  return file;
+}
+
+function coded(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
+}
+
+class FakeLoader implements Loader {
+  receivedBytes = 0;
+  #head: number[] = [];
+
+  get totalBytes(): number | undefined {
+    return this.#head.length < 16 ? undefined : new DataView(Uint8Array.from(this.#head).buffer).getFloat64(8, true);
+  }
+
+  push(chunk: Uint8Array): void {
+    this.receivedBytes += chunk.length;
+    for (let idx = 0; this.#head.length < 16 && idx < chunk.length; idx += 1) this.#head.push(chunk[idx] as number);
+    if (String.fromCharCode(...this.#head.slice(0, 4)) !== "GGUF".slice(0, this.#head.length)) {
+      throw coded("format", "This is not a GGUF file: it does not begin with “GGUF”. Choose a file that ends in .gguf.");
+    }
+    if (this.#head[4] === faults.trapOnPush) throw new WebAssembly.RuntimeError("unreachable");
+    if (this.#head[4] === faults.unsupported) throw coded("unsupported", "The architecture “bert” is not supported. Supported: llama, gpt2.");
+  }
+
+  finish(nCtx?: number): Engine {
+    const total = this.totalBytes;
+    if (this.#head[4] === faults.trapOnFinish) throw new WebAssembly.RuntimeError("unreachable");
+    if (total === undefined || this.receivedBytes < total) {
+      throw coded("format", `The file ends after ${this.receivedBytes} of ${total ?? "?"} bytes. Download it again.`);
+    }
+    return new FakeEngine(total, nCtx ?? 512);
+  }
+
+  free(): void {}
+}
+
+const stories = [
+  " a little fox who lived under the roots of an old oak tree. Every morning he ran down to the river to see who was " +
+    "awake. One day the river was quite still, and a small green frog sat on a stone and cried.\n\n“What is the " +
+    "matter?” asked the fox.\n\n“I have lost my song,” said the frog. “It fell into the water, and I cannot find it.”" +
+    "\n\nSo the fox sat down beside her, and they listened together. They heard the wind, and the reeds, and a bee. " +
+    "And when the moon came up they heard something else, very soft, right under the stone.\n\n“There it is!” said " +
+    "the frog, and she sang it until all the river was awake. The fox walked home slowly, and hummed it all the way.",
+  " a lighthouse keeper named Ada, who had never once been late. She had a brass lamp, a blue door, and a cat who did " +
+    "not like the sea. In the evening the fog came, so thick that she could not see the stairs.\n\n“We will have to " +
+    "count them,” she told the cat. One, two, three, they counted, up to a hundred and nine. And there at the top was " +
+    "the lamp, and it shone, and far out on the water a small boat turned towards home.",
+];
+
+class FakeEngine implements Engine {
+  readonly #fileBytes: number;
+  readonly #nCtx: number;
+  #pieces: string[] = [];
+  #produced = 0;
+  #promptDone = 0;
+  #promptTotal = 0;
+  #limit = 0;
+  #prompt = "";
+  #last: number[] = [];
+
+  constructor(fileBytes: number, nCtx: number) {
+    this.#fileBytes = fileBytes;
+    this.#nCtx = nCtx;
+  }
+
+  info(): EngineInfo {
+    return {
+      name: "Llama-fake-stories",
+      architecture: "llama",
+      parameters: 3_412_992,
+      fileBytes: this.#fileBytes,
+      quantization: "Q8_0",
+      license: "cc-by-4.0",
+      description: "A stand-in that tells two stories.",
+      tokenizer: "llama",
+      nCtx: this.#nCtx,
+      nCtxTrain: 512,
+      nVocab: 65_536,
+      nLayer: 6,
+      nEmbd: 192,
+      nHead: 6,
+      nHeadKv: 2,
+      headDim: 32,
+      nFf: 512,
+      weightBytes: 3_900_000,
+      cacheBytes: 1_572_864,
+    };
+  }
+
+  tokenize(text: string, addSpecial: boolean): Uint32Array<ArrayBuffer> {
+    return Uint32Array.from([...(addSpecial ? [1] : []), ...text].map((c) => (c === 1 ? 1 : String(c).charCodeAt(0))));
+  }
+
+  detokenize(tokens: Uint32Array): string {
+    return String.fromCharCode(...tokens);
+  }
+
+  start(prompt: string | Uint32Array, options: EngineOptions) {
+    const tokens = typeof prompt === "string" ? this.tokenize(prompt, true) : prompt;
+    if (tokens.length > this.#nCtx) {
+      throw coded("limit", `The prompt has ${tokens.length} tokens, the context ${this.#nCtx}: shorten the prompt.`);
+    }
+    if ((options.temperature ?? 0) < 0) throw coded("argument", "temperature must be 0 or more.");
+    const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
+    const shared = [...tokens].findIndex((token, idx) => this.#last[idx] !== token);
+    const reusedTokens = shared < 0 ? tokens.length - 1 : shared;
+    this.#prompt = typeof prompt === "string" ? prompt : "";
+    this.#pieces = (stories[seed % stories.length] as string).match(/[^]{1,4}/gu) as string[];
+    if (this.#prompt.includes(spells.long)) this.#pieces = Array.from({ length: 100_000 }, (_, idx) => ` w${idx}`);
+    if (this.#prompt.includes(spells.emoji)) this.#pieces = ["", "", "", "🙂", ""];
+    [this.#produced, this.#promptDone, this.#promptTotal] = [0, reusedTokens, tokens.length];
+    this.#limit = options.maxTokens ?? Infinity;
+    this.#last = [...tokens];
+    return { promptTokens: [...tokens], reusedTokens, seed };
+  }
+
+  step(): Step {
+    if (this.#promptDone < this.#promptTotal) {
+      this.#promptDone = Math.min(this.#promptDone + 64, this.#promptTotal);
+      return { kind: "prefill", done: this.#promptDone, total: this.#promptTotal };
+    }
+    if (this.#prompt.includes(spells.slow)) for (const at = performance.now(); performance.now() - at < 20; );
+    if (this.#produced === 5 && this.#prompt.includes(spells.trap)) throw new WebAssembly.RuntimeError("unreachable");
+    if (this.#produced === 5 && this.#prompt.includes(spells.fail)) throw coded("format", "The model computed no number.");
+    const text = this.#pieces[this.#produced];
+    const rest = this.#prompt.includes(spells.emoji) ? "\uFFFD" : "";
+    if (this.#produced >= this.#limit) return { kind: "end", text: rest, stopReason: "maxTokens" };
+    if (this.#produced === 8 && this.#prompt.includes(spells.full)) return { kind: "end", text: "", stopReason: "contextFull" };
+    if (text === undefined) return { kind: "end", text: rest, stopReason: "eos" };
+    this.#produced += 1;
+    return { kind: "token", token: 99 + this.#produced, text, probability: 0.5 };
+  }
+
+  cancel(): void {
+    [this.#pieces, this.#promptDone, this.#promptTotal] = [[], 0, 0];
+  }
+
+  logits(tokens: Uint32Array): Float32Array<ArrayBuffer> {
+    return Float32Array.from(tokens);
+  }
+
+  async generateInto(element: Element, prompt: string, options: EngineOptions) {
+    const started = this.start(prompt, options);
+    const [tokens, texts] = [[] as number[], [] as string[]];
+    for (;;) {
+      const step = this.step();
+      if (step.kind === "token") {
+        tokens.push(step.token);
+        texts.push(step.text);
+        element.append(step.text);
+      }
+      if (step.kind === "end") {
+        return { ...started, tokens, text: texts.join(""), stopReason: step.stopReason, prefillMs: 1, decodeMs: 1 };
+      }
+      await Promise.resolve();
+    }
+  }
+
+  free(): void {}
+}
+
+/** Takes the place of the glue's default export. */
+export default async function init(): Promise<void> {}
+export { FakeLoader as Loader };
+
+/** The module as one value. */
+export const fakeBinding: Binding = { default: init, Loader: FakeLoader };

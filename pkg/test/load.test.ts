@@ -1,0 +1,118 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { loadEngine } from "../src/load.js";
+import { toSourceRef } from "../src/source.js";
+import type { Progress } from "../src/types.js";
+import { fakeBinding, fakeFile, faults } from "./fake-binding.js";
+import { blobSource, settle } from "./pair.js";
+
+const file = fakeFile(300_000);
+const simd128 = { build: "simd128" } as const;
+const open = async () => fakeBinding;
+let server: Server;
+let base: string;
+let cutShort = 0;
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    const path = request.url ?? "";
+    if (path === "/plain") response.end(file);
+    else if (path === "/gzip") response.setHeader("content-encoding", "gzip").end(gzipSync(file));
+    else if (path === "/html") response.end("\n <!DOCTYPE html><title>Sign in</title>");
+    else if (path === "/lfs") response.end("version https://git-lfs.github.com/spec/v1\noid sha256:0");
+    else if (path === "/short") response.end(file.subarray(0, 1000));
+    else if (path === "/empty") response.end();
+    else if (path === "/cut") {
+      response.setHeader("content-length", file.length).write(file.subarray(0, 100_000));
+      setTimeout(() => response.destroy(), 20);
+    } else if (path === "/slow") {
+      response.write(file.subarray(0, 100_000));
+      response.on("close", () => (cutShort += 1));
+    } else response.writeHead(path === "/private" ? 401 : path === "/broken" ? 503 : 404).end("no");
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+});
+
+afterAll(() => server.close());
+
+const load = (path: string, options = {}) => loadEngine(toSourceRef(path, base), { ...simd128, ...options }, open);
+
+test("a file loads and reports its bytes and its own length, up to the end", async () => {
+  const progress: Progress[] = [];
+  const { engine, build } = await load("plain", { onProgress: (p: Progress) => progress.push(p) });
+  expect(build).toBe("simd128");
+  expect(engine.info().fileBytes).toBe(300_000);
+  expect(progress.at(-1)).toEqual({ receivedBytes: 300_000, totalBytes: 300_000 });
+});
+
+test("a host that compresses, so that its Content-Length is another, does not matter", async () => {
+  const progress: Progress[] = [];
+  await load("gzip", { onProgress: (p: Progress) => progress.push(p) });
+  expect(progress.at(-1)).toEqual({ receivedBytes: 300_000, totalBytes: 300_000 });
+});
+
+test("a blob loads", async () => {
+  const { engine } = await loadEngine(blobSource(file), { ...simd128, nCtx: 7 }, open);
+  expect(engine.info().nCtx).toBe(7);
+});
+
+test.each([
+  ["missing", "http", /missing answered 404 Not Found.*check the address/],
+  ["private", "http", /401.*choose it from this device/],
+  ["broken", "http", /503.*later/],
+  ["html", "format", /is a web page/],
+  ["lfs", "format", /Git LFS pointer/],
+  ["short", "format", /ends after 1000 of 300000/],
+  ["empty", "format", /ends after 0/],
+  ["cut", "network", /was cut after 0\.1 MB/],
+])("%s → %s", async (path, code, message) => {
+  await expect(load(path)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+});
+
+test("no server at all is a network error with the address", async () => {
+  const nowhere = toSourceRef("http://127.0.0.1:1/model.gguf");
+  await expect(loadEngine(nowhere, simd128, open)).rejects.toMatchObject({ code: "network", message: /127\.0\.0\.1:1/ });
+});
+
+test("a blob page address on a hub says which link to take", async () => {
+  const bytes = new TextEncoder().encode("<!doctype html>");
+  const { checkFirstBytes } = await import("../src/source.js");
+  expect(() => checkFirstBytes(bytes, { kind: "url", url: "https://hub/a/blob/main/m.gguf" })).toThrowError(/\/resolve\//);
+});
+
+test("aborting stops the download", async () => {
+  const controller = new AbortController();
+  const loading = load("slow", { signal: controller.signal, onProgress: () => controller.abort() });
+  await expect(loading).rejects.toMatchObject({ name: "AbortError", code: "aborted" });
+  await settle(50);
+  expect(cutShort).toBe(1);
+  await expect(load("plain", { signal: controller.signal })).rejects.toMatchObject({ code: "aborted" });
+});
+
+test("an engine that does not arrive stops the download as well", async () => {
+  const before = cutShort;
+  const broken = async () => Promise.reject(Object.assign(new Error("no SIMD"), { code: "unsupported" }));
+  await expect(loadEngine(toSourceRef("slow", base), simd128, broken)).rejects.toMatchObject({ code: "unsupported" });
+  await settle(50);
+  expect(cutShort).toBe(before + 1);
+});
+
+test("a trap while loading is a failed allocation", async () => {
+  for (const fault of [faults.trapOnPush, faults.trapOnFinish]) {
+    const source = blobSource(fakeFile(500, fault));
+    await expect(loadEngine(source, simd128, open)).rejects.toMatchObject({ code: "memory", message: /nCtx/ });
+  }
+});
+
+test("what is no source is an argument error", () => {
+  for (const bad of ["", "   ", "http://", 3, null]) {
+    expect(() => toSourceRef(bad as string, base), String(bad)).toThrowError(expect.objectContaining({ code: "argument" }));
+  }
+  expect(toSourceRef("models/a.gguf", "https://x.example/demo/")).toEqual({
+    kind: "url",
+    url: "https://x.example/demo/models/a.gguf",
+  });
+});

@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import { toCount, toEngineOptions, toEnginePrompt, toTokens } from "../src/options.js";
+
+const argument = expect.objectContaining({ code: "argument" });
+
+test("undefined options are left to the engine's defaults", () => {
+  expect(toEngineOptions({ topK: 3, seed: undefined as never, parseSpecial: true })).toEqual({ topK: 3, parseSpecial: true });
+});
+
+test("a misspelt option is refused with the names there are", () => {
+  expect(() => toEngineOptions({ max_tokens: 3 } as object)).toThrowError(/“max_tokens”.*maxTokens/s);
+});
+
+test.each([{ temperature: NaN }, { topK: "3" }, { seed: -1 }, { seed: 1.5 }, { seed: 2 ** 32 }])("%o is refused", (options) => {
+  expect(() => toEngineOptions(options as object)).toThrowError(argument);
+});
+
+test("every u32 is a seed", () => {
+  expect(toEngineOptions({ seed: 0 }).seed).toBe(0);
+  expect(toEngineOptions({ seed: 2 ** 32 - 1 }).seed).toBe(2 ** 32 - 1);
+});
+
+test("lone surrogates are refused with their place, whole pairs and NUL are text", () => {
+  expect(toEnginePrompt("a\0🙂")).toBe("a\0🙂");
+  expect(() => toEnginePrompt("ab\uD83D")).toThrowError(/position 2/);
+  expect(() => toEnginePrompt("\uDE42x")).toThrowError(argument);
+});
+
+test("tokens are whole numbers", () => {
+  expect(toTokens([0, 4294967295])).toEqual(Uint32Array.of(0, 4294967295));
+  for (const bad of [[-1], [1.5], [NaN], ["1"], null, {}]) {
+    expect(() => toTokens(bad as number[]), String(bad)).toThrowError(argument);
+  }
+});
+
+test("counts are whole and at least 1", () => {
+  expect([toCount(undefined, "n"), toCount(7, "n")]).toEqual([undefined, 7]);
+  for (const bad of [0, -1, 1.5, NaN, Infinity, 2 ** 33]) expect(() => toCount(bad, "n")).toThrowError(argument);
+});
