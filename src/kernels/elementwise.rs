@@ -70,6 +70,11 @@ pub fn silu_mul(gate: &mut [f32], up: &[f32]) {
     zip_in_place(gate, up, |g, u| silu4(g).mul(u));
 }
 
+/// [`silu`] of every value.
+pub fn silu_in_place(xs: &mut [f32]) {
+    map_in_place(xs, silu4);
+}
+
 #[inline(always)]
 fn gelu4(x: F4) -> F4 {
     let inner = F4::splat(1.0).add(F4::splat(0.044715).mul(x).mul(x));
@@ -85,6 +90,11 @@ pub fn gelu(x: f32) -> f32 {
 /// [`gelu`] of every value.
 pub fn gelu_in_place(xs: &mut [f32]) {
     map_in_place(xs, gelu4);
+}
+
+/// GEGLU's middle: `gate[i] = GELU(gate[i]) · up[i]`. Both slices have the same length.
+pub fn gelu_mul(gate: &mut [f32], up: &[f32]) {
+    zip_in_place(gate, up, |g, u| gelu4(g).mul(u));
 }
 
 /// `xs[i] += ys[i]`. Both slices have the same length.

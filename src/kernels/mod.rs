@@ -25,10 +25,11 @@ mod dot;
 mod dot;
 
 pub use activation::{Activation, quantize_activations};
-pub use elementwise::{add, exp, gelu, gelu_in_place, rope_adjacent, rope_halves, scale, silu, silu_mul, tanh};
+pub use elementwise::{add, exp, gelu, gelu_in_place, gelu_mul, rope_adjacent, rope_halves, scale, silu, silu_in_place};
+pub use elementwise::{silu_mul, tanh};
 pub use matmul::{Layout, matmul};
 pub use packed::{Bf16x8, F16x8, Q4x8, Q6x8, Q8x8};
-pub use reduce::{add_scaled, dot, layer_norm, rms_norm, softmax, sum};
+pub use reduce::{add_scaled, dot, layer_norm, max_and_exp_sum, probability, rms_norm, softmax, sum};
 
 /// Which build this is, as reports name it: `relaxed`, `simd128` or `portable`.
 pub const BUILD: &str = dot::BUILD;

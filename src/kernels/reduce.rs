@@ -102,6 +102,28 @@ pub fn softmax(xs: &mut [f32]) {
     super::scale(xs, scale);
 }
 
+/// The largest of `xs` and Σ e^(x − largest): what a softmax divides by.
+pub fn max_and_exp_sum(xs: &[f32]) -> (f32, f32) {
+    let max = xs.iter().fold(f32::NEG_INFINITY, |m, x| if *x > m { *x } else { m });
+    let shifted = |eight: [F4; 2]| eight.map(|x| exp4(x.sub(F4::splat(max))));
+    let sum = sum_by_eights(
+        xs.len(),
+        |at| shifted(eight(xs, at)),
+        |at| {
+            let mut rest = [f32::NEG_INFINITY; 8]; // e^−∞ is the 0 that a missing value counts as
+            rest[..xs.len() - at].copy_from_slice(&xs[at..]);
+            shifted(eight(&rest, 0))
+        },
+    );
+    (max, sum)
+}
+
+/// The softmax probability of one of `logits`; 0 past their end.
+pub fn probability(logits: &[f32], i: usize) -> f32 {
+    let (max, sum) = max_and_exp_sum(logits);
+    logits.get(i).map_or(0.0, |x| super::exp(x - max) / sum)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::oracle;
@@ -118,7 +140,9 @@ mod tests {
 
         #[test]
         fn softmax_sums_to_one(mut xs in prop::collection::vec(-80f32..80.0, 1..70)) {
+            let first = probability(&xs, 0);
             softmax(&mut xs);
+            prop_assert!((first - xs[0]).abs() <= 2e-7);
             prop_assert!((sum(&xs) - 1.0).abs() < 1e-5);
         }
     }

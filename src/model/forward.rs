@@ -1,0 +1,348 @@
+//! The forward pass. There is one.
+//!
+//! ```text
+//! x = embed(tokens)
+//! for each layer:
+//!     x += attention(norm(x))          keys and values go to the cache, queries meet all of it up to their position
+//!     x += feed_forward(norm(x))
+//! logits = output · norm(x)            only for the positions that are asked for
+//! ```
+
+use super::cache::KvCache;
+use super::config::{Activation, Config, Norm, Pairing};
+use super::rope::RopeTable;
+use super::tap::{Place, Site, Tap};
+use super::weights::{Layer, Linear, Model, NormWeights, Qkv};
+use crate::error::{Error, Result};
+use crate::kernels;
+use crate::tensor::{Inputs, zeros};
+
+/// Most tokens of one call.
+pub const MAX_BATCH: usize = 64;
+
+/// Whose logits are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// Those of the last token: \[V\].
+    Last,
+    /// Those of every token: \[T × V\].
+    All,
+}
+
+/// Buffers of the forward pass, allocated once.
+#[derive(Debug)]
+pub struct Scratch {
+    x: Vec<f32>,
+    norm: Vec<f32>,
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    qkv: Vec<f32>,
+    heads: Vec<f32>,
+    branch: Vec<f32>,
+    gate: Vec<f32>,
+    up: Vec<f32>,
+    scores: Vec<f32>,
+    inputs: Inputs,
+    logits: Vec<f32>,
+    /// How many rows of `logits` the last call wrote.
+    n_logits: usize,
+}
+
+impl Scratch {
+    /// Buffers for up to [`MAX_BATCH`] tokens at up to `n_ctx` positions.
+    ///
+    /// # Errors
+    /// `Limit` where memory does not suffice.
+    pub fn new(model: &Model, n_ctx: usize) -> Result<Scratch> {
+        let config = &model.config;
+        let n_batch = MAX_BATCH.min(n_ctx);
+        let batch = |width: usize| zeros(n_batch.saturating_mul(width));
+        let fused = model.layers.iter().any(|layer| matches!(layer.attn_qkv, Qkv::Fused(_)));
+        let widest = config.n_embd.max(config.n_ff).max(config.n_q());
+        Ok(Scratch {
+            x: batch(config.n_embd)?,
+            norm: batch(config.n_embd)?,
+            q: batch(config.n_q())?,
+            k: batch(config.n_kv())?,
+            v: batch(config.n_kv())?,
+            qkv: batch(if fused { config.n_q() + 2 * config.n_kv() } else { 0 })?,
+            heads: batch(config.n_q())?,
+            branch: batch(config.n_embd)?,
+            gate: batch(config.n_ff)?,
+            up: batch(config.n_ff)?,
+            scores: zeros(n_ctx)?,
+            inputs: Inputs::new(n_batch.saturating_mul(widest))?,
+            logits: zeros(config.n_vocab)?,
+            n_logits: 1,
+        })
+    }
+
+    /// The last row of logits that was written: \[V\].
+    pub fn last_logits(&self, n_vocab: usize) -> &[f32] {
+        &self.logits[(self.n_logits - 1) * n_vocab..self.n_logits * n_vocab]
+    }
+
+    /// Bytes that the buffers take.
+    pub fn bytes_needed(config: &Config, n_ctx: usize) -> u64 {
+        let per_token = 3 * config.n_embd + 3 * config.n_q() + 4 * config.n_kv() + 2 * config.n_ff + config.n_ff;
+        (MAX_BATCH.min(n_ctx) * per_token * 4 + n_ctx * 4 + config.n_vocab * 4) as u64
+    }
+}
+
+/// Runs `tokens` (1 to [`MAX_BATCH`] of them) at the positions from `n_past` on, and returns the logits that are wanted.
+/// The cache must hold `n_past` positions and have room for as many more.
+///
+/// # Errors
+/// `Argument` for a token outside the vocabulary, too many tokens, or none; `Limit` for positions past the cache's end,
+/// or where there is no memory for the logits of every token.
+pub fn forward<'s>(
+    model: &Model,
+    cache: &mut KvCache,
+    rope: Option<&RopeTable>,
+    scratch: &'s mut Scratch,
+    tokens: &[u32],
+    n_past: usize,
+    want: Want,
+    tap: Option<&mut dyn Tap>,
+) -> Result<&'s [f32]> {
+    check(model, cache, tokens, n_past)?;
+    let n_wanted = if want == Want::All { tokens.len() } else { 1 };
+    if scratch.logits.len() < n_wanted * model.config.n_vocab {
+        scratch.logits = zeros(n_wanted * model.config.n_vocab)?;
+    }
+    scratch.n_logits = n_wanted;
+    let mut pass = Pass { model, config: &model.config, cache, rope, s: scratch, n_tokens: tokens.len(), n_past, tap };
+    pass.embed(tokens);
+    for (i, layer) in model.layers.iter().enumerate() {
+        pass.attention(i, layer);
+        pass.feed_forward(i, layer);
+    }
+    pass.output(n_wanted);
+    Ok(&scratch.logits[..n_wanted * model.config.n_vocab])
+}
+
+fn check(model: &Model, cache: &KvCache, tokens: &[u32], n_past: usize) -> Result<()> {
+    if tokens.is_empty() || tokens.len() > MAX_BATCH {
+        return Err(Error::Argument(format!("a call takes 1 to {MAX_BATCH} tokens; this one has {}", tokens.len())));
+    }
+    let n_vocab = model.config.n_vocab;
+    if let Some(token) = tokens.iter().find(|token| **token as usize >= n_vocab) {
+        return Err(Error::Argument(format!("there is no token {token}: the vocabulary ends at {}", n_vocab - 1)));
+    }
+    if n_past + tokens.len() > cache.n_ctx() {
+        return Err(Error::Limit(format!("the context is full: it holds {} tokens", cache.n_ctx())));
+    }
+    Ok(())
+}
+
+/// One call of [`forward`]: what its steps share.
+struct Pass<'a, 't> {
+    model: &'a Model,
+    config: &'a Config,
+    cache: &'a mut KvCache,
+    rope: Option<&'a RopeTable>,
+    s: &'a mut Scratch,
+    n_tokens: usize,
+    n_past: usize,
+    tap: Option<&'t mut dyn Tap>,
+}
+
+/// Calls the tap, if there is one.
+#[inline(always)]
+fn visit(tap: &mut Option<&mut dyn Tap>, place: Place, data: &mut [f32]) {
+    if let Some(tap) = tap {
+        tap.visit(place, data);
+    }
+}
+
+/// out = weight · x + bias, for T inputs. The one place where activations meet a matrix, and so where adapters go.
+fn linear(linear: &Linear, out: &mut [f32], x: &[f32], inputs: &mut Inputs) {
+    linear.weight.matmul(out, x, inputs);
+    if let Some(bias) = &linear.bias {
+        out.chunks_exact_mut(bias.len()).for_each(|row| kernels::add(row, bias));
+    }
+}
+
+/// out\[t\] = norm(x\[t\]), for rows of D.
+fn normalise(config: &Config, weights: &NormWeights, out: &mut [f32], x: &[f32]) {
+    let d = config.n_embd;
+    for (out, x) in out.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
+        match config.norm {
+            Norm::Rms => {
+                kernels::rms_norm(out, x, &weights.weight, config.norm_eps);
+                if let Some(bias) = &weights.bias {
+                    kernels::add(out, bias);
+                }
+            }
+            Norm::Layer => kernels::layer_norm(out, x, &weights.weight, weights.bias.as_deref(), config.norm_eps),
+        }
+    }
+}
+
+impl Pass<'_, '_> {
+    fn place(&self, site: Site, layer: usize) -> Place {
+        Place { site, layer, position: self.n_past, head: 0 }
+    }
+
+    fn embed(&mut self, tokens: &[u32]) {
+        let d = self.config.n_embd;
+        for (t, (x, token)) in self.s.x.chunks_exact_mut(d).zip(tokens).enumerate() {
+            self.model.token_embd.row(*token as usize, x);
+            if let Some(positions) = &self.model.position_embd {
+                positions.row(self.n_past + t, &mut self.s.branch[..d]);
+                kernels::add(x, &self.s.branch[..d]);
+            }
+        }
+        let place = self.place(Site::InpEmbd, 0);
+        visit(&mut self.tap, place, &mut self.s.x[..self.n_tokens * d]);
+    }
+
+    /// Normalises the residual stream into `s.norm`.
+    fn norm(&mut self, weights: &NormWeights, site: Site, layer: usize) {
+        let n = self.n_tokens * self.config.n_embd;
+        normalise(self.config, weights, &mut self.s.norm[..n], &self.s.x[..n]);
+        let place = self.place(site, layer);
+        visit(&mut self.tap, place, &mut self.s.norm[..n]);
+        self.s.inputs.changed();
+    }
+
+    /// Adds `s.branch` to the residual stream.
+    fn add_branch(&mut self, branch: Site, sum: Site, layer: usize) {
+        let n = self.n_tokens * self.config.n_embd;
+        let (before, after) = (self.place(branch, layer), self.place(sum, layer));
+        visit(&mut self.tap, before, &mut self.s.branch[..n]);
+        kernels::add(&mut self.s.x[..n], &self.s.branch[..n]);
+        visit(&mut self.tap, after, &mut self.s.x[..n]);
+    }
+
+    fn attention(&mut self, i: usize, layer: &Layer) {
+        self.norm(&layer.attn_norm, Site::AttnNorm, i);
+        self.project_qkv(&layer.attn_qkv);
+        self.turn();
+        let (q, kv) = (self.n_tokens * self.config.n_q(), self.n_tokens * self.config.n_kv());
+        let [at_q, at_k, at_v, at_out] = [Site::Qcur, Site::Kcur, Site::Vcur, Site::KqvOut].map(|s| self.place(s, i));
+        visit(&mut self.tap, at_q, &mut self.s.q[..q]);
+        visit(&mut self.tap, at_k, &mut self.s.k[..kv]);
+        visit(&mut self.tap, at_v, &mut self.s.v[..kv]);
+        let n_kv = self.config.n_kv();
+        for t in 0..self.n_tokens {
+            let (k, v) = (&self.s.k[t * n_kv..][..n_kv], &self.s.v[t * n_kv..][..n_kv]);
+            self.cache.store(i, self.n_past + t, k, v);
+        }
+        self.attend(i);
+        visit(&mut self.tap, at_out, &mut self.s.heads[..q]);
+        self.s.inputs.changed();
+        let out = &mut self.s.branch[..self.n_tokens * self.config.n_embd];
+        linear(&layer.attn_output, out, &self.s.heads[..q], &mut self.s.inputs);
+        self.add_branch(Site::AttnOut, Site::FfnInp, i);
+    }
+
+    fn project_qkv(&mut self, qkv: &Qkv) {
+        let (n_q, n_kv) = (self.config.n_q(), self.config.n_kv());
+        let (t, s) = (self.n_tokens, &mut *self.s);
+        let x = &s.norm[..t * self.config.n_embd];
+        match qkv {
+            Qkv::Split { q, k, v } => {
+                linear(q, &mut s.q[..t * n_q], x, &mut s.inputs);
+                linear(k, &mut s.k[..t * n_kv], x, &mut s.inputs);
+                linear(v, &mut s.v[..t * n_kv], x, &mut s.inputs);
+            }
+            Qkv::Fused(fused) => {
+                let width = n_q + 2 * n_kv;
+                linear(fused, &mut s.qkv[..t * width], x, &mut s.inputs);
+                for (t, row) in s.qkv[..t * width].chunks_exact(width).enumerate() {
+                    s.q[t * n_q..][..n_q].copy_from_slice(&row[..n_q]);
+                    s.k[t * n_kv..][..n_kv].copy_from_slice(&row[n_q..n_q + n_kv]);
+                    s.v[t * n_kv..][..n_kv].copy_from_slice(&row[n_q + n_kv..]);
+                }
+            }
+        }
+    }
+
+    /// Turns queries and keys to their positions.
+    fn turn(&mut self) {
+        let (Some(rope), Some(table)) = (&self.config.rope, self.rope) else { return };
+        let turn = match rope.pairing {
+            Pairing::Adjacent => kernels::rope_adjacent,
+            Pairing::Halves => kernels::rope_halves,
+        };
+        let dh = self.config.head_dim;
+        for (heads, width) in [(&mut self.s.q, self.config.n_q()), (&mut self.s.k, self.config.n_kv())] {
+            for (t, token) in heads[..self.n_tokens * width].chunks_exact_mut(width).enumerate() {
+                token.chunks_exact_mut(dh).for_each(|head| turn(head, table.at(self.n_past + t)));
+            }
+        }
+    }
+
+    /// Every head of every token reads the values of all positions up to its own:
+    /// heads\[t, h\] = softmax(q · keysᵀ / √Dh) · values.
+    fn attend(&mut self, layer: usize) {
+        let (dh, n_head) = (self.config.head_dim, self.config.n_head);
+        let group = n_head / self.config.n_head_kv;
+        let factor = 1.0 / (dh as f32).sqrt();
+        for t in 0..self.n_tokens {
+            let n = self.n_past + t + 1;
+            for head in 0..n_head {
+                let at = (t * n_head + head) * dh;
+                let (q, scores) = (&self.s.q[at..at + dh], &mut self.s.scores[..n]);
+                let place = |site| Place { site, layer, position: n - 1, head };
+                for (score, key) in scores.iter_mut().zip(self.cache.keys(layer, head / group, n).chunks_exact(dh)) {
+                    *score = kernels::dot(q, key);
+                }
+                visit(&mut self.tap, place(Site::Kq), scores);
+                kernels::scale(scores, factor);
+                kernels::softmax(scores);
+                visit(&mut self.tap, place(Site::KqSoftMax), scores);
+                let out = &mut self.s.heads[at..at + dh];
+                out.fill(0.0);
+                for (weight, value) in scores.iter().zip(self.cache.values(layer, head / group, n).chunks_exact(dh)) {
+                    kernels::add_scaled(out, *weight, value);
+                }
+            }
+        }
+    }
+
+    fn feed_forward(&mut self, i: usize, layer: &Layer) {
+        self.norm(&layer.ffn_norm, Site::FfnNorm, i);
+        let (d, f) = (self.n_tokens * self.config.n_embd, self.n_tokens * self.config.n_ff);
+        let [at_gate, at_up, at_act] = [Site::FfnGate, Site::FfnUp, Site::FfnAct].map(|site| self.place(site, i));
+        let s = &mut *self.s;
+        let (x, gate, up) = (&s.norm[..d], &mut s.gate[..f], &mut s.up[..f]);
+        linear(&layer.ffn_up, up, x, &mut s.inputs);
+        if let Some(weights) = &layer.ffn_gate {
+            linear(weights, gate, x, &mut s.inputs);
+            visit(&mut self.tap, at_gate, gate);
+        }
+        visit(&mut self.tap, at_up, up);
+        match (&layer.ffn_gate, self.config.activation) {
+            (Some(_), Activation::Silu) => kernels::silu_mul(gate, up),
+            (Some(_), Activation::Gelu) => kernels::gelu_mul(gate, up),
+            (None, Activation::Silu) => kernels::silu_in_place(up),
+            (None, Activation::Gelu) => kernels::gelu_in_place(up),
+        }
+        let hidden = if layer.ffn_gate.is_some() { gate } else { up };
+        visit(&mut self.tap, at_act, hidden);
+        s.inputs.changed();
+        linear(&layer.ffn_down, &mut s.branch[..d], hidden, &mut s.inputs);
+        self.add_branch(Site::FfnOut, Site::LOut, i);
+    }
+
+    /// The logits of the last `n` tokens.
+    fn output(&mut self, n: usize) {
+        let (d, v) = (self.config.n_embd, self.config.n_vocab);
+        let first = self.n_tokens - n;
+        let s = &mut *self.s;
+        let norm = &mut s.norm[..n * d];
+        normalise(self.config, &self.model.output_norm, norm, &s.x[first * d..self.n_tokens * d]);
+        let place = |site| Place { site, layer: 0, position: self.n_past + first, head: 0 };
+        visit(&mut self.tap, place(Site::ResultNorm), norm);
+        s.inputs.changed();
+        let logits = &mut s.logits[..n * v];
+        match &self.model.output {
+            Some(output) => linear(output, logits, norm, &mut s.inputs),
+            None => self.model.token_embd.matmul(logits, norm, &mut s.inputs),
+        }
+        visit(&mut self.tap, place(Site::ResultOutput), logits);
+    }
+}

@@ -1,0 +1,234 @@
+//! From bytes to a model, as the bytes arrive.
+//!
+//! ```text
+//! while there are bytes:  copy some to room(), advance(n)
+//!     header       collected until it parses, then everything in it is checked
+//!     tensors      each into its own buffer, packed as soon as it is whole
+//!     gaps, tail   skipped
+//! finish() → Model
+//! ```
+//!
+//! The file is never in memory twice: what arrives goes straight to where it stays.
+
+use super::config::Config;
+use super::weights::{Model, Parts, check, columns_and_rows};
+use crate::error::{Error, Result};
+use crate::gguf::Gguf;
+use crate::tensor::Buffer;
+use std::collections::BTreeMap;
+
+/// How much is asked for at a time while the header is not whole, and where bytes are skipped.
+const PIECE: usize = 64 << 10;
+
+/// Takes a GGUF file piece by piece and ends in a [`Model`].
+#[derive(Debug)]
+pub struct Loader {
+    /// The file's length, where the caller knows it for certain.
+    known_bytes: Option<u64>,
+    received: u64,
+    /// The header's bytes until it parses; afterwards the place for bytes that are skipped.
+    collected: Vec<u8>,
+    filled: usize,
+    /// When to try again to parse the header: each try costs its length, so the lengths double.
+    next_try: usize,
+    body: Option<Body>,
+}
+
+/// What is known once the header has been read.
+#[derive(Debug)]
+struct Body {
+    gguf: Gguf,
+    config: Config,
+    /// Indices into `gguf.tensors` in the order of their offsets, last first.
+    pending: Vec<usize>,
+    buffer: Option<Buffer>,
+    buffer_filled: usize,
+    parts: BTreeMap<String, crate::tensor::Tensor>,
+}
+
+impl Loader {
+    /// `file_bytes`: the length of the file where it is known for certain (a local file; not what a server says), so
+    /// that a truncated file is found out by its header.
+    pub fn new(file_bytes: Option<u64>) -> Loader {
+        Loader { known_bytes: file_bytes, received: 0, collected: Vec::new(), filled: 0, next_try: PIECE, body: None }
+    }
+
+    /// Where the next bytes of the file go. Never empty; fill some of it from its start, then call
+    /// [`advance`](Loader::advance).
+    ///
+    /// # Errors
+    /// `Limit` where memory does not suffice.
+    pub fn room(&mut self) -> Result<&mut [u8]> {
+        let received = self.received;
+        let Some(body) = &mut self.body else {
+            if self.collected.len() < self.filled + PIECE {
+                let more = self.filled.max(PIECE);
+                self.collected.try_reserve(more).map_err(|_| Error::Limit("there is no memory for the header".into()))?;
+                self.collected.resize(self.filled + more, 0);
+            }
+            return Ok(&mut self.collected[self.filled..]);
+        };
+        match body.bytes_to_skip(received) {
+            0 => Ok(body.space()),
+            n => {
+                self.collected.resize(PIECE, 0);
+                Ok(&mut self.collected[..usize::try_from(n).unwrap_or(PIECE).min(PIECE)])
+            }
+        }
+    }
+
+    /// Says that the first `n` bytes of [`room`](Loader::room) have been filled.
+    ///
+    /// # Errors
+    /// Whatever is found to be wrong with the file, as early as its bytes show it: see [`Gguf::parse`],
+    /// [`Config::from_gguf`]; `Format` for tensors of the wrong shape or with weights that are no numbers.
+    pub fn advance(&mut self, n: usize) -> Result<()> {
+        let Some(body) = &mut self.body else {
+            self.filled += n;
+            return self.try_header();
+        };
+        let skipping = body.bytes_to_skip(self.received) > 0;
+        self.received += n as u64;
+        if skipping { body.open_next(self.received) } else { body.took(n, self.received) }
+    }
+
+    /// [`room`](Loader::room) and [`advance`](Loader::advance) until all of `bytes` is taken.
+    ///
+    /// # Errors
+    /// As these two.
+    pub fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let room = self.room()?;
+            let n = room.len().min(bytes.len());
+            room[..n].copy_from_slice(&bytes[..n]);
+            self.advance(n)?;
+            bytes = &bytes[n..];
+        }
+        Ok(())
+    }
+
+    /// The header, once it has been read.
+    pub fn header(&self) -> Option<&Gguf> {
+        self.body.as_ref().map(|body| &body.gguf)
+    }
+
+    /// The model's shape, once the header has been read.
+    pub fn config(&self) -> Option<&Config> {
+        self.body.as_ref().map(|body| &body.config)
+    }
+
+    /// How long the file is by its header, once that has been read.
+    pub fn total_bytes(&self) -> Option<u64> {
+        self.header().map(|gguf| gguf.file_bytes)
+    }
+
+    /// How many bytes have been taken.
+    pub fn received_bytes(&self) -> u64 {
+        if self.body.is_some() { self.received } else { self.filled as u64 }
+    }
+
+    fn try_header(&mut self) -> Result<()> {
+        let first_look = self.filled <= PIECE; // a file that is no GGUF shows it in its first bytes
+        if !first_look && self.filled < self.next_try && Some(self.filled as u64) != self.known_bytes {
+            return Ok(());
+        }
+        self.next_try = self.filled * 2;
+        let Some(gguf) = Gguf::parse_prefix(&self.collected[..self.filled])? else { return Ok(()) };
+        self.start_body(gguf)
+    }
+
+    fn start_body(&mut self, gguf: Gguf) -> Result<()> {
+        let config = Config::from_gguf(&gguf)?;
+        check(&config, &gguf)?;
+        if let Some(known) = self.known_bytes.filter(|known| *known < gguf.file_bytes) {
+            return Err(truncated(known, gguf.file_bytes));
+        }
+        let mut pending: Vec<usize> = (0..gguf.tensors.len()).collect();
+        pending.sort_unstable_by_key(|i| core::cmp::Reverse(gguf.tensors[*i].offset));
+        let mut body = Body { gguf, config, pending, buffer: None, buffer_filled: 0, parts: BTreeMap::new() };
+        let mut collected = core::mem::take(&mut self.collected);
+        collected.truncate(self.filled);
+        self.received = body.gguf.data_offset.min(self.filled as u64);
+        body.open_next(self.received)?;
+        self.body = Some(body);
+        // What came along with the header belongs to the first tensors.
+        let rest = self.received as usize;
+        self.push(&collected[rest..])
+    }
+
+    /// The model, once every byte is there.
+    ///
+    /// # Errors
+    /// `Format` where the file ended too early.
+    pub fn finish(mut self) -> Result<(Model, Gguf)> {
+        if self.body.is_none() {
+            self.next_try = 0;
+            self.known_bytes = Some(self.filled as u64);
+            self.try_header()?;
+        }
+        let Some(body) = self.body else {
+            return Err(Error::Format(format!(
+                "the file ends after {} bytes, within its header: download it again",
+                self.filled
+            )));
+        };
+        if body.buffer.is_some() || !body.pending.is_empty() {
+            return Err(truncated(self.received, body.gguf.file_bytes));
+        }
+        Ok((Parts(body.parts).assemble(body.config)?, body.gguf))
+    }
+}
+
+fn truncated(has: u64, needs: u64) -> Error {
+    Error::Format(format!("the file is truncated: it has {has} bytes of {needs}; download it again"))
+}
+
+impl Body {
+    /// Where the tensor that comes next starts, in bytes from the start of the file.
+    fn next_start(&self) -> Option<u64> {
+        self.pending.last().map(|i| self.gguf.data_offset + self.gguf.tensors[*i].offset)
+    }
+
+    /// Bytes before the next tensor; after the last one, everything.
+    fn bytes_to_skip(&self, received: u64) -> u64 {
+        match (&self.buffer, self.next_start()) {
+            (Some(_), _) => 0,
+            (None, Some(start)) => start.saturating_sub(received),
+            (None, None) => u64::MAX,
+        }
+    }
+
+    fn space(&mut self) -> &mut [u8] {
+        let filled = self.buffer_filled;
+        self.buffer.as_mut().map_or(&mut [], |buffer| &mut buffer.bytes_mut()[filled..])
+    }
+
+    /// Opens the buffer of the next tensor where that tensor starts here.
+    fn open_next(&mut self, received: u64) -> Result<()> {
+        if self.buffer.is_some() || self.next_start() != Some(received) {
+            return Ok(());
+        }
+        let Some(i) = self.pending.last() else { return Ok(()) };
+        let tensor = &self.gguf.tensors[*i];
+        let (columns, rows) = columns_and_rows(tensor);
+        self.buffer = Some(Buffer::new(tensor.format, rows as usize, columns as usize)?);
+        self.buffer_filled = 0;
+        Ok(())
+    }
+
+    /// `n` bytes have come into the open buffer; packs it when it is full.
+    fn took(&mut self, n: usize, received: u64) -> Result<()> {
+        self.buffer_filled += n;
+        if self.space().is_empty()
+            && let (Some(buffer), Some(i)) = (self.buffer.take(), self.pending.pop())
+        {
+            let name = &self.gguf.tensors[i].name;
+            let packed = buffer.pack().map_err(|error| match error {
+                Error::Format(text) => Error::Format(format!("tensor {name} {text}: the file is damaged")),
+                other => other,
+            })?;
+            self.parts.insert(name.clone(), packed);
+        }
+        self.open_next(received)
+    }
+}

@@ -1,0 +1,241 @@
+//! The weights, each under its name, with every shape checked against the configuration.
+
+use super::config::{Activation, Config};
+use crate::error::{Error, Result};
+use crate::gguf::{Gguf, TensorInfo};
+use crate::tensor::Tensor;
+use std::collections::BTreeMap;
+
+/// A model: its shape and its weights, immutable. Any number of sessions may share one.
+#[derive(Debug)]
+pub struct Model {
+    pub(super) config: Config,
+    pub(super) token_embd: Tensor,
+    /// Learned positions: \[n_ctx_train × D\].
+    pub(super) position_embd: Option<Tensor>,
+    pub(super) layers: Vec<Layer>,
+    pub(super) output_norm: NormWeights,
+    /// `None`: the output is tied to `token_embd`.
+    pub(super) output: Option<Linear>,
+    /// Divisors of the rotary frequencies, one for each pair.
+    pub(super) rope_factors: Option<Vec<f32>>,
+}
+
+/// A matrix and perhaps a bias.
+#[derive(Debug)]
+pub(super) struct Linear {
+    pub weight: Tensor,
+    pub bias: Option<Vec<f32>>,
+}
+
+/// A normalisation's weight and perhaps its bias, each \[D\].
+#[derive(Debug)]
+pub(super) struct NormWeights {
+    pub weight: Vec<f32>,
+    pub bias: Option<Vec<f32>>,
+}
+
+/// Queries, keys and values, in three matrices or in one above the other.
+#[derive(Debug)]
+pub(super) enum Qkv {
+    Split { q: Linear, k: Linear, v: Linear },
+    Fused(Linear),
+}
+
+#[derive(Debug)]
+pub(super) struct Layer {
+    pub attn_norm: NormWeights,
+    pub attn_qkv: Qkv,
+    pub attn_output: Linear,
+    pub ffn_norm: NormWeights,
+    pub ffn_gate: Option<Linear>,
+    pub ffn_up: Linear,
+    pub ffn_down: Linear,
+}
+
+impl Model {
+    /// The model's shape and switches.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Divisors of the rotary frequencies, where the file has them.
+    pub fn rope_factors(&self) -> Option<&[f32]> {
+        self.rope_factors.as_deref()
+    }
+
+    /// The most positions that this model can tell apart; `None` where there is no such bound.
+    pub fn max_positions(&self) -> Option<usize> {
+        self.position_embd.as_ref().map(Tensor::rows)
+    }
+}
+
+/// What a tensor of this name must look like: columns (the fastest-running dimension) and rows; `None` for a name that
+/// no supported model has.
+fn expected_shape(config: &Config, name: &str) -> Option<(usize, usize)> {
+    let (d, q, kv, f) = (config.n_embd, config.n_q(), config.n_kv(), config.n_ff);
+    let suffix = match name.strip_prefix("blk.") {
+        Some(rest) => {
+            let (layer, suffix) = rest.split_once('.')?;
+            layer.parse::<usize>().ok().filter(|i| *i < config.n_layer && i.to_string() == layer)?;
+            suffix
+        }
+        None => {
+            return match name {
+                "token_embd.weight" | "output.weight" => Some((d, config.n_vocab)),
+                "position_embd.weight" => config.rope.is_none().then_some((d, config.n_ctx_train)),
+                "output_norm.weight" | "output_norm.bias" => Some((d, 1)),
+                "rope_freqs.weight" => config.rope.map(|rope| (rope.n_rot / 2, 1)),
+                _ => None,
+            };
+        }
+    };
+    let (part, kind) = suffix.rsplit_once('.')?;
+    let (columns, rows) = match part {
+        "attn_norm" | "ffn_norm" => return matches!(kind, "weight" | "bias").then_some((d, 1)),
+        "attn_q" => (d, q),
+        "attn_k" | "attn_v" => (d, kv),
+        "attn_qkv" => (d, q + 2 * kv),
+        "attn_output" => (q, d),
+        "ffn_gate" | "ffn_up" => (d, f),
+        "ffn_down" => (f, d),
+        _ => return None,
+    };
+    match kind {
+        "weight" => Some((columns, rows)),
+        "bias" => Some((rows, 1)),
+        _ => None,
+    }
+}
+
+/// Checks every tensor description of a file against the configuration, before any weight is read.
+///
+/// # Errors
+/// `Unsupported` for a tensor that no supported model has or a format that cannot be run; `Format` for a wrong shape or
+/// a missing tensor.
+pub(super) fn check(config: &Config, gguf: &Gguf) -> Result<()> {
+    for tensor in &gguf.tensors {
+        let Some((columns, rows)) = expected_shape(config, &tensor.name) else {
+            return Err(Error::Unsupported(format!(
+                "the tensor {} is not part of any {} model that can be run here",
+                tensor.name, config.architecture
+            )));
+        };
+        if columns_and_rows(tensor) != (columns as u64, rows as u64) {
+            return Err(Error::Format(format!(
+                "tensor {} has the shape {:?}; the metadata asks for [{columns}, {rows}]: the file is damaged",
+                tensor.name, tensor.shape
+            )));
+        }
+        if tensor.format.row().dequantize.is_none() {
+            let Error::Unsupported(text) = crate::tensor::unsupported(tensor.format) else { continue };
+            return Err(Error::Unsupported(format!("tensor {}: {text}", tensor.name)));
+        }
+    }
+    match first_missing(config, |name| gguf.tensor(name).is_some()) {
+        Some(name) => Err(Error::Format(format!("the tensor {name} is missing: the file is damaged"))),
+        None => Ok(()),
+    }
+}
+
+/// The first name that a model cannot do without and that is not there.
+fn first_missing(config: &Config, has: impl Fn(&str) -> bool) -> Option<String> {
+    let positions = config.rope.is_none().then_some("position_embd.weight");
+    let top = ["token_embd.weight", "output_norm.weight"].into_iter().chain(positions);
+    if let Some(name) = top.into_iter().find(|name| !has(name)) {
+        return Some(name.into());
+    }
+    for layer in 0..config.n_layer {
+        let qkv: &[&str] = match has(&format!("blk.{layer}.attn_qkv.weight")) {
+            true => &[],
+            false => &["attn_q", "attn_k", "attn_v"],
+        };
+        // Architectures with SiLU gate their feed-forward network.
+        let gate: &[&str] = if config.activation == Activation::Silu { &["ffn_gate"] } else { &[] };
+        let rest: &[&str] = &["attn_norm", "attn_output", "ffn_norm", "ffn_up", "ffn_down"];
+        for part in [qkv, gate, rest].into_iter().flatten() {
+            let name = format!("blk.{layer}.{part}.weight");
+            if !has(&name) {
+                return Some(name);
+            }
+        }
+    }
+    None
+}
+
+/// Columns and rows of a matrix; a vector is a matrix of one row.
+pub(super) fn columns_and_rows(tensor: &TensorInfo) -> (u64, u64) {
+    (tensor.shape[0], tensor.shape[1..].iter().product())
+}
+
+/// Tensors by name, to be taken one by one.
+pub(super) struct Parts(pub BTreeMap<String, Tensor>);
+
+impl Parts {
+    fn tensor(&mut self, name: &str) -> Result<Tensor> {
+        self.0.remove(name).ok_or_else(|| Error::Format(format!("the tensor {name} is missing")))
+    }
+
+    fn vector(&mut self, name: &str) -> Option<Vec<f32>> {
+        let tensor = self.0.remove(name)?;
+        let mut values = vec![0.0; tensor.columns()];
+        tensor.row(0, &mut values);
+        Some(values)
+    }
+
+    fn norm(&mut self, name: &str) -> Result<NormWeights> {
+        let weight = self.vector(&format!("{name}.weight"));
+        let weight = weight.ok_or_else(|| Error::Format(format!("the tensor {name}.weight is missing")))?;
+        Ok(NormWeights { weight, bias: self.vector(&format!("{name}.bias")) })
+    }
+
+    fn linear(&mut self, name: &str) -> Result<Linear> {
+        let weight = self.tensor(&format!("{name}.weight"))?;
+        Ok(Linear { weight, bias: self.vector(&format!("{name}.bias")) })
+    }
+
+    fn optional_linear(&mut self, name: &str) -> Result<Option<Linear>> {
+        match self.0.contains_key(&format!("{name}.weight")) {
+            true => self.linear(name).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn layer(&mut self, layer: usize) -> Result<Layer> {
+        let name = |part: &str| format!("blk.{layer}.{part}");
+        let attn_qkv = match self.optional_linear(&name("attn_qkv"))? {
+            Some(fused) => Qkv::Fused(fused),
+            None => Qkv::Split {
+                q: self.linear(&name("attn_q"))?,
+                k: self.linear(&name("attn_k"))?,
+                v: self.linear(&name("attn_v"))?,
+            },
+        };
+        Ok(Layer {
+            attn_norm: self.norm(&name("attn_norm"))?,
+            attn_qkv,
+            attn_output: self.linear(&name("attn_output"))?,
+            ffn_norm: self.norm(&name("ffn_norm"))?,
+            ffn_gate: self.optional_linear(&name("ffn_gate"))?,
+            ffn_up: self.linear(&name("ffn_up"))?,
+            ffn_down: self.linear(&name("ffn_down"))?,
+        })
+    }
+
+    /// The model, from tensors that [`check`] has found to be all there and of the right shape.
+    pub fn assemble(mut self, config: Config) -> Result<Model> {
+        let model = Model {
+            token_embd: self.tensor("token_embd.weight")?,
+            position_embd: self.0.remove("position_embd.weight"),
+            layers: (0..config.n_layer).map(|layer| self.layer(layer)).collect::<Result<_>>()?,
+            output_norm: self.norm("output_norm")?,
+            output: self.optional_linear("output")?,
+            rope_factors: self.vector("rope_freqs.weight"),
+            config,
+        };
+        match self.0.pop_first() {
+            Some((name, _)) => Err(Error::Unsupported(format!("the tensor {name} would be left unused"))),
+            None => Ok(model),
+        }
+    }
+}

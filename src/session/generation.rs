@@ -1,0 +1,145 @@
+//! A text that grows by one token a call.
+
+use super::Session;
+use crate::error::Result;
+use crate::kernels;
+use crate::sampler::{Sampler, SamplerOptions};
+use core::borrow::BorrowMut;
+use serde::{Deserialize, Serialize};
+
+/// How a text is to be continued.
+#[derive(Debug, Clone, Default)]
+pub struct GenerateOptions {
+    /// How the next token is chosen.
+    pub sampler: SamplerOptions,
+    /// The most tokens to add; `None`: until the model ends the text or the context is full.
+    pub max_tokens: Option<u32>,
+    /// Tokens that end the text; they are not part of it.
+    pub stop_tokens: Vec<u32>,
+}
+
+/// One step of a generation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Step {
+    /// Some of the prompt has been computed.
+    Prefill {
+        /// Tokens of the prompt that are computed, those found in the cache included.
+        n_done: usize,
+        /// Tokens of the prompt.
+        n_total: usize,
+    },
+    /// A token has been chosen and added to the text.
+    Token {
+        /// The token.
+        token: u32,
+        /// The model's own probability of it: softmax of the raw logits, before any stage of the sampler.
+        probability: f32,
+    },
+}
+
+/// Why a generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StopReason {
+    /// The model chose a token that ends the text.
+    Eos,
+    /// As many tokens were added as were asked for.
+    MaxTokens,
+    /// The context is full.
+    ContextFull,
+}
+
+/// A generation in progress: an iterator of [`Step`]s over a session that it owns or borrows.
+///
+/// Each call of `next` does a bounded piece of work: at most [`crate::model::MAX_BATCH`] tokens of the prompt, or one
+/// new token. To stop, stop calling; the session stays usable and remembers the text so far.
+#[derive(Debug)]
+pub struct Generation<S> {
+    session: S,
+    sampler: Sampler,
+    stop_tokens: Vec<u32>,
+    n_left: u32,
+    n_prompt: usize,
+    prefilling: bool,
+    stop_reason: Option<StopReason>,
+    failed: bool,
+}
+
+impl<S: BorrowMut<Session>> Generation<S> {
+    /// Prepares the session for `prompt`; see [`Session::prepare`] for what of it is computed anew.
+    ///
+    /// # Errors
+    /// `Argument` and `Limit` as [`Session::prepare`]; `Argument` for sampler options out of range.
+    pub fn new(mut session: S, prompt: &[u32], options: GenerateOptions) -> Result<Generation<S>> {
+        let n_vocab = session.borrow().model().config().n_vocab;
+        let sampler = Sampler::new(options.sampler, n_vocab)?;
+        session.borrow_mut().prepare(prompt)?;
+        Ok(Generation {
+            session,
+            sampler,
+            stop_tokens: options.stop_tokens,
+            n_left: options.max_tokens.unwrap_or(u32::MAX),
+            n_prompt: prompt.len(),
+            prefilling: true,
+            stop_reason: None,
+            failed: false,
+        })
+    }
+
+    /// Why it ended, once it has.
+    pub fn stop_reason(&self) -> Option<StopReason> {
+        self.stop_reason
+    }
+
+    /// The tokens that have been added.
+    pub fn generated(&self) -> &[u32] {
+        &self.session.borrow().tokens()[self.n_prompt..]
+    }
+
+    /// Gives the session back.
+    pub fn into_session(self) -> S {
+        self.session
+    }
+
+    fn step(&mut self) -> Result<Option<Step>> {
+        let session = self.session.borrow_mut();
+        if self.prefilling {
+            session.forward(&[])?;
+            self.prefilling = session.n_pending() > 0;
+            return Ok(Some(Step::Prefill { n_done: session.n_past(), n_total: self.n_prompt }));
+        }
+        self.stop_reason = match () {
+            () if self.n_left == 0 => Some(StopReason::MaxTokens),
+            () if session.tokens().len() >= session.n_ctx() => Some(StopReason::ContextFull),
+            () => None,
+        };
+        if self.stop_reason.is_some() {
+            return Ok(None);
+        }
+        if session.n_pending() > 0 {
+            session.forward(&[])?;
+        }
+        let token = self.sampler.sample(session.logits(), session.tokens())?;
+        if self.stop_tokens.contains(&token) {
+            self.stop_reason = Some(StopReason::Eos);
+            return Ok(None);
+        }
+        let probability = kernels::probability(session.logits(), token as usize);
+        session.accept(token)?;
+        self.n_left -= 1;
+        Ok(Some(Step::Token { token, probability }))
+    }
+}
+
+impl<S: BorrowMut<Session>> Iterator for Generation<S> {
+    type Item = Result<Step>;
+
+    fn next(&mut self) -> Option<Result<Step>> {
+        if self.stop_reason.is_some() || self.failed {
+            return None;
+        }
+        let step = self.step().transpose();
+        self.failed = matches!(step, Some(Err(_)));
+        step
+    }
+}

@@ -1,0 +1,179 @@
+//! What changes while a model runs: the text so far, its keys and values, and the generation that extends it.
+
+mod generation;
+
+pub use generation::{GenerateOptions, Generation, Step, StopReason};
+
+use crate::error::{Error, Result};
+use crate::model::{Config, KvCache, MAX_BATCH, Model, RopeTable, Scratch, Tap, Want, forward};
+use std::sync::Arc;
+
+/// The context where none is asked for: the model's own, but at most this.
+pub const DEFAULT_N_CTX: usize = 2048;
+
+/// One text in the making, over a shared [`Model`]. Everything it needs is allocated when it is made.
+///
+/// Its text is a list of tokens. The first `n_past` of them are computed (their keys and values are in the cache); the
+/// rest is pending. [`accept`](Session::accept) adds to the text, [`forward`](Session::forward) computes.
+#[derive(Debug)]
+pub struct Session {
+    model: Arc<Model>,
+    cache: KvCache,
+    rope: Option<RopeTable>,
+    scratch: Scratch,
+    tokens: Vec<u32>,
+    n_past: usize,
+}
+
+impl Session {
+    /// A session with an empty text and room for `n_ctx` tokens; by default min(n_ctx_train, [`DEFAULT_N_CTX`]).
+    ///
+    /// # Errors
+    /// `Argument` for a context of 0, or one longer than the model has learned positions for; `Limit` where memory does
+    /// not suffice.
+    pub fn new(model: Arc<Model>, n_ctx: Option<u32>) -> Result<Session> {
+        let n_ctx = Session::choose_n_ctx(&model, n_ctx)?;
+        let rope = model.config().rope.as_ref();
+        let rope = rope.map(|rope| RopeTable::new(rope, model.rope_factors(), n_ctx)).transpose()?;
+        Ok(Session {
+            cache: KvCache::new(model.config(), n_ctx)?,
+            rope,
+            scratch: Scratch::new(&model, n_ctx)?,
+            tokens: crate::tensor::zeros(n_ctx).map(|mut tokens| {
+                tokens.clear();
+                tokens
+            })?,
+            n_past: 0,
+            model,
+        })
+    }
+
+    fn choose_n_ctx(model: &Model, asked: Option<u32>) -> Result<usize> {
+        match (asked.map(|n| n as usize), model.max_positions()) {
+            (Some(0), _) => Err(Error::Argument("a context of 0 tokens holds no text: ask for 1 or more".into())),
+            (Some(n), Some(max)) if n > max => {
+                Err(Error::Argument(format!("a context of {n} tokens was asked for; this model has positions for {max}")))
+            }
+            (Some(n), _) => Ok(n),
+            (None, _) => Ok(model.config().n_ctx_train.min(DEFAULT_N_CTX)),
+        }
+    }
+
+    /// Bytes of memory that a session with room for `n_ctx` tokens takes.
+    pub fn bytes_needed(config: &Config, n_ctx: usize) -> u64 {
+        let rope = config.rope.as_ref().map_or(0, |rope| RopeTable::bytes_needed(rope, n_ctx));
+        KvCache::bytes_needed(config, n_ctx).saturating_add(rope).saturating_add(Scratch::bytes_needed(config, n_ctx))
+    }
+
+    /// The model that runs.
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// The most tokens that the text can have.
+    pub fn n_ctx(&self) -> usize {
+        self.cache.n_ctx()
+    }
+
+    /// The text so far.
+    pub fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// How many tokens of the text are computed.
+    pub fn n_past(&self) -> usize {
+        self.n_past
+    }
+
+    /// How many tokens of the text are not.
+    pub fn n_pending(&self) -> usize {
+        self.tokens.len() - self.n_past
+    }
+
+    /// Makes `tokens` the text. What it shares with the old text's beginning stays computed, except its last token, so
+    /// that there is always a position whose logits come next. Returns how many tokens need not be computed again.
+    ///
+    /// # Errors
+    /// `Argument` for an empty text or a token outside the vocabulary, `Limit` for a text longer than the context. The
+    /// old text then stays.
+    pub fn prepare(&mut self, tokens: &[u32]) -> Result<usize> {
+        if tokens.is_empty() {
+            return Err(Error::Argument("the prompt is empty and the model has no token to begin with".into()));
+        }
+        if tokens.len() > self.n_ctx() {
+            return Err(Error::Limit(format!(
+                "the prompt has {} tokens and the context holds {}: shorten it, or load the model with a longer context",
+                tokens.len(),
+                self.n_ctx()
+            )));
+        }
+        self.check_vocabulary(tokens)?;
+        let shared = self.tokens[..self.n_past].iter().zip(tokens).take_while(|(a, b)| a == b).count();
+        self.n_past = shared.min(tokens.len() - 1);
+        self.tokens.clear();
+        self.tokens.extend_from_slice(tokens);
+        Ok(self.n_past)
+    }
+
+    /// Adds a token to the text, to be computed by the next [`forward`](Session::forward).
+    ///
+    /// # Errors
+    /// `Argument` for a token outside the vocabulary, `Limit` where the context is full.
+    pub fn accept(&mut self, token: u32) -> Result<()> {
+        self.check_vocabulary(&[token])?;
+        if self.tokens.len() >= self.n_ctx() {
+            return Err(Error::Limit(format!("the context is full: it holds {} tokens", self.n_ctx())));
+        }
+        self.tokens.push(token);
+        Ok(())
+    }
+
+    /// Adds `tokens` to the text, computes what is pending, at most [`MAX_BATCH`] tokens of it, and returns the logits
+    /// of the last token computed: \[V\]. Call again with no tokens while [`n_pending`](Session::n_pending) is not 0.
+    ///
+    /// # Errors
+    /// As [`accept`](Session::accept); `Argument` where nothing is pending.
+    pub fn forward(&mut self, tokens: &[u32]) -> Result<&[f32]> {
+        self.run(tokens, Want::Last, None)
+    }
+
+    /// As [`forward`](Session::forward), with the logits of every token computed: \[T × V\].
+    ///
+    /// # Errors
+    /// As [`forward`](Session::forward).
+    pub fn forward_all(&mut self, tokens: &[u32]) -> Result<&[f32]> {
+        self.run(tokens, Want::All, None)
+    }
+
+    /// As [`forward_all`](Session::forward_all), with someone who looks at every step, or changes it.
+    ///
+    /// # Errors
+    /// As [`forward`](Session::forward).
+    pub fn forward_tapped(&mut self, tokens: &[u32], tap: &mut dyn Tap) -> Result<&[f32]> {
+        self.run(tokens, Want::All, Some(tap))
+    }
+
+    fn run(&mut self, tokens: &[u32], want: Want, tap: Option<&mut dyn Tap>) -> Result<&[f32]> {
+        tokens.iter().try_for_each(|token| self.accept(*token))?;
+        let Session { model, cache, rope, scratch, tokens, n_past } = self;
+        let end = tokens.len().min(*n_past + MAX_BATCH);
+        let logits = forward(model, cache, rope.as_ref(), scratch, &tokens[*n_past..end], *n_past, want, tap)?;
+        *n_past = end;
+        Ok(logits)
+    }
+
+    /// The logits of the last token computed: \[V\]. Zeros before the first.
+    pub fn logits(&self) -> &[f32] {
+        self.scratch.last_logits(self.model.config().n_vocab)
+    }
+
+    fn check_vocabulary(&self, tokens: &[u32]) -> Result<()> {
+        let n_vocab = self.model.config().n_vocab;
+        match tokens.iter().find(|token| **token as usize >= n_vocab) {
+            None => Ok(()),
+            Some(token) => {
+                Err(Error::Argument(format!("there is no token {token}: the vocabulary's last is {}", n_vocab - 1)))
+            }
+        }
+    }
+}
