@@ -1,0 +1,62 @@
+//! `cargo xtask …`: everything one does with this repository, by one command each.
+//!
+//! Each module is one concern; `main` only reads the command line. What a command starts (cargo, npm, node) is always
+//! printed first, so that anyone can run the same line by hand.
+
+mod browser;
+mod check;
+mod fresh;
+mod node;
+mod opcodes;
+mod paths;
+mod serve;
+mod shell;
+mod size;
+mod stages;
+mod test;
+mod wasm;
+mod web;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// The build tool of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the static folder www/dist: the engine, the npm package and the pages, deployable as it is
+    Build,
+    /// Build, then serve the demo page on this machine
+    Demo {
+        /// Port to listen on; without it 8080, or the next free one
+        #[arg(long)]
+        port: Option<u16>,
+    },
+    /// Formatting, lints, docs, import order, types, size gate, disassembly check
+    Check,
+    /// Every test there is: Rust, wasm, TypeScript, real browsers
+    Test {
+        /// Run only the training smoke test
+        #[arg(long)]
+        train: bool,
+    },
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Build => web::build(),
+        Command::Demo { port } => {
+            web::build()?;
+            serve::serve(&paths::www_dist(), port)
+        }
+        Command::Check => check::run(),
+        Command::Test { train: false } => test::run(),
+        Command::Test { train: true } => test::run_training(),
+    }
+}

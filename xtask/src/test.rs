@@ -1,0 +1,69 @@
+//! `cargo xtask test`: everything that runs the engine, from unit tests to real browsers.
+
+use anyhow::{Context, Result, bail};
+
+use crate::stages::{Outcome, Stages};
+use crate::wasm::{self, TEST_TARGET, VARIANTS};
+use crate::{browser, node, paths, shell, web};
+
+/// Runs every test, and fails if one does. What cannot run here is skipped by name; unattended (`CI=true`), it fails.
+pub fn run() -> Result<()> {
+    let mut stages = Stages::default();
+    stages.run("Rust: unit, integration and doc tests", || shell::run(shell::cargo().args(["test", "--workspace"])));
+    stages.run("Rust: unit tests of the wasm builds", test_wasm);
+    if stages.run("build of the page", web::build) {
+        stages.run("TypeScript: package", || test_script("pkg"));
+        stages.run("TypeScript: pages", || test_script("www"));
+        stages.run_or_skip("browser: Chromium", test_browser);
+    } else {
+        for name in ["TypeScript: package", "TypeScript: pages", "browser: Chromium"] {
+            stages.blocked(name, "build of the page");
+        }
+    }
+    stages.finish()
+}
+
+/// The engine's unit tests as WebAssembly, in Node's V8: the kernels that only these builds have meet their oracle.
+fn test_wasm() -> Result<()> {
+    node::require()?;
+    wasm::add_target(TEST_TARGET)?;
+    let runner = paths::root().join("xtask/wasi-runner.mjs");
+    VARIANTS.iter().try_for_each(|variant| {
+        let mut cargo = variant.cargo("test", TEST_TARGET);
+        cargo.args(["--package", "pagelm", "--lib"]);
+        cargo.env("CARGO_TARGET_WASM32_WASIP1_RUNNER", format!("node --no-warnings {}", runner.display()));
+        shell::run(&mut cargo).with_context(|| format!("the {} build", variant.name))
+    })
+}
+
+fn test_script(workspace: &str) -> Result<()> {
+    node::run_script(workspace, "check")?;
+    node::run_script(workspace, "test")
+}
+
+fn test_browser() -> Result<Outcome> {
+    let Some(chromium) = browser::chromium()? else {
+        let how = "Chromium is missing: install it (on Debian: apt-get install --no-install-recommends chromium), or \
+                   name its program in PAGELM_CHROMIUM";
+        if shell::is_ci() {
+            bail!(how);
+        }
+        return Ok(Outcome::Skipped(how.to_owned()));
+    };
+    node::run_script("tests/browser", "check")?;
+    // The native command is what the page is compared with.
+    shell::run(shell::cargo().args(["build", "--package", "pagelm-cli"]))?;
+    let native = paths::target().join("debug").join(format!("pagelm{}", std::env::consts::EXE_SUFFIX));
+    let mut script = node::script_command("tests/browser", "test");
+    shell::run(script.env("PAGELM_CHROMIUM", chromium).env("PAGELM_NATIVE", native))?;
+    Ok(Outcome::Passed)
+}
+
+/// The training smoke test: a few steps on a little text, exported and loaded again.
+pub fn run_training() -> Result<()> {
+    let script = paths::root().join("train/smoke.sh");
+    if !script.is_file() {
+        bail!("there is no training smoke test yet: {} is missing", script.display());
+    }
+    shell::run(std::process::Command::new("bash").arg(script).current_dir(paths::root()))
+}

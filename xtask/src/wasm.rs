@@ -1,0 +1,133 @@
+//! The engine's builds for the browser: one per set of wasm features, each made by cargo and then by wasm-bindgen.
+//!
+//! A module with an instruction that the browser does not know does not validate, so every set of features is a build
+//! of its own, and the page picks one when it loads.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::{fresh, opcodes, paths, shell};
+
+/// The target of the builds that ship.
+pub const TARGET: &str = "wasm32-unknown-unknown";
+/// The target of the engine's own unit tests: wasm with just enough of a system around it for the test harness.
+pub const TEST_TARGET: &str = "wasm32-wasip1";
+
+/// One build of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// The folder of the build in pkg/dist, and what `model.info.build` says.
+    pub name: &'static str,
+    /// For rustc's `-C target-feature`.
+    pub features: &'static str,
+}
+
+/// Every build of the engine, the most widely supported one first.
+pub const VARIANTS: [Variant; 2] = [
+    Variant { name: "simd128", features: "+simd128" },
+    Variant { name: "relaxed", features: "+simd128,+relaxed-simd" },
+];
+
+impl Variant {
+    /// Cargo for this build: its features, and a target folder of its own, so that the builds do not displace each
+    /// other's intermediate files.
+    pub fn cargo(&self, subcommand: &str, target: &str) -> Command {
+        let mut command = shell::cargo();
+        command.args([subcommand, "--target", target, "--config"]);
+        command.arg(format!("target.{target}.rustflags=[\"-C\", \"target-feature={}\"]", self.features));
+        command.arg("--target-dir").arg(self.target_dir());
+        command
+    }
+
+    /// What ships: pkg/dist/<name>.
+    pub fn dist(&self) -> PathBuf {
+        paths::pkg_dist().join(self.name)
+    }
+
+    /// The module as it ships, but with its name section, so that functions can be told by name.
+    pub fn named_module(&self) -> PathBuf {
+        self.target_dir().join("named/pagelm_bg.wasm")
+    }
+
+    fn target_dir(&self) -> PathBuf {
+        paths::target().join("wasm").join(self.name)
+    }
+
+    fn compiled_module(&self) -> PathBuf {
+        self.target_dir().join(TARGET).join("wasm/pagelm.wasm")
+    }
+
+    fn compile(&self) -> Result<()> {
+        let mut cargo = self.cargo("build", TARGET);
+        cargo.args(["--profile", "wasm", "--package", "pagelm", "--lib"]);
+        // Two builds print at the same time: no progress bars.
+        cargo.env("CARGO_TERM_PROGRESS_WHEN", "never");
+        shell::run(&mut cargo)
+    }
+
+    /// wasm-bindgen's JS beside the module, twice: with names for the checks, and without for the network.
+    fn bind(&self) -> Result<()> {
+        let shipped = self.dist().join("pagelm_bg.wasm");
+        let xtask = std::env::current_exe()?;
+        if fresh::is_fresh(&[&shipped, &self.named_module()], &[&self.compiled_module(), &xtask]) {
+            return Ok(());
+        }
+        eprintln!("wasm-bindgen: {}", self.dist().display());
+        Bindgen::new()
+            .web(true)?
+            .input_path(self.compiled_module())
+            .demangle(false)
+            .generate(self.named_module().parent().expect("the module is in a folder"))
+            .with_context(|| format!("wasm-bindgen failed on the {} build", self.name))?;
+        self.ship()
+    }
+
+    /// Copies the output to pkg/dist, the module without its names. The code section is the same to the byte, so what
+    /// the checks find in the named module holds for the shipped one.
+    fn ship(&self) -> Result<()> {
+        let dist = self.dist();
+        fs::create_dir_all(&dist).with_context(|| format!("cannot create {}", dist.display()))?;
+        let named = self.named_module();
+        for name in ["pagelm.js", "pagelm.d.ts"] {
+            fs::copy(named.with_file_name(name), dist.join(name)).with_context(|| format!("cannot copy {name}"))?;
+        }
+        let stripped = opcodes::without_custom_sections(&fs::read(&named)?)?;
+        fs::write(dist.join("pagelm_bg.wasm"), stripped).context("cannot write the module")
+    }
+}
+
+/// Makes every build and puts it into pkg/dist.
+pub fn build() -> Result<()> {
+    add_target(TARGET)?;
+    // Link-time optimization is one long step on one core: the builds run side by side.
+    let results = std::thread::scope(|scope| {
+        let builds = VARIANTS.map(|variant| scope.spawn(move || variant.compile()));
+        builds.map(|build| build.join().expect("a build does not panic"))
+    });
+    results.into_iter().collect::<Result<Vec<()>>>()?;
+    VARIANTS.iter().try_for_each(Variant::bind)
+}
+
+/// Adds a target's standard library to the toolchain, if it is not there.
+pub fn add_target(target: &str) -> Result<()> {
+    if is_installed(target)? {
+        return Ok(());
+    }
+    let mut rustup = Command::new("rustup");
+    rustup.args(["target", "add", target]).current_dir(paths::root());
+    shell::run(&mut rustup).with_context(|| {
+        format!("Rust's standard library for {target} is missing, and rustup could not add it. Install it by rustup or \
+                 by your system's package manager, and run this again")
+    })
+}
+
+fn is_installed(target: &str) -> Result<bool> {
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "target-libdir", "--target", target]).current_dir(paths::root());
+    let Some(libdir) = shell::output(&mut rustc)? else { bail!("rustc is missing: install Rust from https://rustup.rs") };
+    Ok(fs::read_dir(libdir).is_ok_and(|mut entries| entries.next().is_some()))
+}

@@ -1,0 +1,34 @@
+//! The npm package and the pages: TypeScript by tsc, pages by Vite.
+
+use anyhow::Result;
+
+use crate::{fresh, node, paths, wasm};
+
+/// Everything, up to the static folder www/dist.
+pub fn build() -> Result<()> {
+    node::require()?;
+    wasm::build()?;
+    node::install_packages()?;
+    build_package()?;
+    build_pages()
+}
+
+/// pkg/dist: the client, the worker and their types, beside the engine's builds.
+pub fn build_package() -> Result<()> {
+    let outputs = [paths::pkg_dist().join("index.js"), paths::pkg_dist().join("worker.js")];
+    let lock = paths::root().join("package-lock.json");
+    if fresh::is_fresh(&[&outputs[0], &outputs[1]], &[&paths::pkg(), &lock]) {
+        return Ok(());
+    }
+    node::run_script("pkg", "build")
+}
+
+/// www/dist: the pages, the engine and the models, all by relative paths.
+fn build_pages() -> Result<()> {
+    let lock = paths::root().join("package-lock.json");
+    let inputs = [paths::www(), paths::pkg_dist(), lock];
+    if fresh::is_fresh(&[&paths::www_dist().join("index.html")], &[&inputs[0], &inputs[1], &inputs[2]]) {
+        return Ok(());
+    }
+    node::run_script("www", "build")
+}
