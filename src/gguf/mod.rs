@@ -108,6 +108,17 @@ impl Gguf {
         }
     }
 
+    /// How many numbers all tensors hold together.
+    pub fn n_parameters(&self) -> u64 {
+        self.tensors.iter().fold(0, |sum, tensor| sum.saturating_add(tensor.n_elements()))
+    }
+
+    /// The format that most of the parameters are stored in; `None` without tensors.
+    pub fn main_format(&self) -> Option<Format> {
+        let parameters = |format| self.tensors.iter().filter(|t| t.format == format).map(TensorInfo::n_elements).sum::<u64>();
+        self.tensors.iter().map(|tensor| tensor.format).max_by_key(|format| parameters(*format))
+    }
+
     /// The description of the tensor of this name.
     pub fn tensor(&self, name: &str) -> Option<&TensorInfo> {
         self.tensors.iter().find(|tensor| tensor.name == name)

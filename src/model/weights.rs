@@ -59,6 +59,23 @@ impl Model {
         &self.config
     }
 
+    /// Bytes of memory that the matrices take, packed.
+    pub fn weight_bytes(&self) -> usize {
+        let linear = |linear: &Linear| linear.weight.packed_bytes();
+        let layer = |layer: &Layer| {
+            let qkv = match &layer.attn_qkv {
+                Qkv::Split { q, k, v } => linear(q) + linear(k) + linear(v),
+                Qkv::Fused(fused) => linear(fused),
+            };
+            let gate = layer.ffn_gate.as_ref().map_or(0, linear);
+            qkv + linear(&layer.attn_output) + gate + linear(&layer.ffn_up) + linear(&layer.ffn_down)
+        };
+        self.token_embd.packed_bytes()
+            + self.position_embd.as_ref().map_or(0, Tensor::packed_bytes)
+            + self.output.as_ref().map_or(0, linear)
+            + self.layers.iter().map(layer).sum::<usize>()
+    }
+
     /// Divisors of the rotary frequencies, where the file has them.
     pub fn rope_factors(&self) -> Option<&[f32]> {
         self.rope_factors.as_deref()

@@ -115,6 +115,12 @@ impl Session {
         Ok(self.n_past)
     }
 
+    /// Makes the text empty.
+    pub fn clear(&mut self) {
+        self.tokens.clear();
+        self.n_past = 0;
+    }
+
     /// Adds a token to the text, to be computed by the next [`forward`](Session::forward).
     ///
     /// # Errors

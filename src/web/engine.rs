@@ -1,0 +1,274 @@
+//! A loaded model as the page's worker sees it.
+
+use super::{JsResult, from_js, to_js, to_js_error, to_text};
+use crate::error::{Error, Result};
+use crate::gguf::Gguf;
+use crate::model::{KvCache, MAX_BATCH};
+use crate::sampler::SamplerOptions;
+use crate::session::{GenerateOptions, Generation, Session, Step, StopReason};
+use crate::tokenizer::{EncodeOptions, TextStream, Tokenizer};
+use js_sys::{Float32Array, Uint32Array};
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::prelude::*;
+
+/// What the page is told about a model.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Info {
+    name: String,
+    architecture: &'static str,
+    parameters: f64,
+    file_bytes: f64,
+    quantization: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    license: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    author: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    tokenizer: &'static str,
+    n_ctx: usize,
+    n_ctx_train: usize,
+    n_vocab: usize,
+    n_layer: usize,
+    n_embd: usize,
+    n_head: usize,
+    n_head_kv: usize,
+    head_dim: usize,
+    n_ff: usize,
+    weight_bytes: f64,
+    cache_bytes: f64,
+}
+
+impl Info {
+    fn new(session: &Session, tokenizer: &Tokenizer, gguf: &Gguf) -> Info {
+        let (model, config) = (session.model(), session.model().config());
+        let text = |key: &str| gguf.metadata.str(key).ok().flatten().map(String::from);
+        Info {
+            name: text("general.name").unwrap_or_default(),
+            architecture: config.architecture,
+            parameters: gguf.n_parameters() as f64,
+            file_bytes: gguf.file_bytes as f64,
+            quantization: gguf.main_format().map_or("", |format| format.name()),
+            license: text("general.license"),
+            description: text("general.description"),
+            author: text("general.author"),
+            url: text("general.url"),
+            tokenizer: tokenizer.model(),
+            n_ctx: session.n_ctx(),
+            n_ctx_train: config.n_ctx_train,
+            n_vocab: config.n_vocab,
+            n_layer: config.n_layer,
+            n_embd: config.n_embd,
+            n_head: config.n_head,
+            n_head_kv: config.n_head_kv,
+            head_dim: config.head_dim,
+            n_ff: config.n_ff,
+            weight_bytes: model.weight_bytes() as f64,
+            cache_bytes: KvCache::bytes_needed(config, session.n_ctx()) as f64,
+        }
+    }
+}
+
+/// How the page asks for a text. What is left out takes the default.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+struct StartOptions {
+    max_tokens: Option<u32>,
+    parse_special: bool,
+    temperature: Option<f32>,
+    top_k: Option<u32>,
+    top_p: Option<f32>,
+    min_p: Option<f32>,
+    repeat_penalty: Option<f32>,
+    presence_penalty: Option<f32>,
+    frequency_penalty: Option<f32>,
+    repeat_last_n: Option<u32>,
+    seed: Option<u32>,
+}
+
+impl StartOptions {
+    fn sampler(&self) -> Result<SamplerOptions> {
+        let default = SamplerOptions::default();
+        Ok(SamplerOptions {
+            temperature: self.temperature.unwrap_or(default.temperature),
+            top_k: self.top_k.unwrap_or(default.top_k),
+            top_p: self.top_p.unwrap_or(default.top_p),
+            min_p: self.min_p.unwrap_or(default.min_p),
+            repeat_penalty: self.repeat_penalty.unwrap_or(default.repeat_penalty),
+            presence_penalty: self.presence_penalty.unwrap_or(default.presence_penalty),
+            frequency_penalty: self.frequency_penalty.unwrap_or(default.frequency_penalty),
+            repeat_last_n: self.repeat_last_n.unwrap_or(default.repeat_last_n),
+            seed: match self.seed {
+                Some(seed) => seed,
+                None => getrandom::u32()
+                    .map_err(|_| Error::Limit("this browser gives no random numbers: choose a seed yourself".into()))?,
+            },
+        })
+    }
+}
+
+/// What starting a generation found out.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Started {
+    pub prompt_tokens: Vec<u32>,
+    pub reused_tokens: usize,
+    pub seed: u32,
+}
+
+/// What one call of [`Engine::step`] did.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub(super) enum Stepped {
+    Prefill {
+        done: usize,
+        total: usize,
+    },
+    Token {
+        token: u32,
+        text: String,
+        probability: f32,
+    },
+    #[serde(rename_all = "camelCase")]
+    End {
+        text: String,
+        stop_reason: StopReason,
+    },
+}
+
+/// Where the session is.
+#[derive(Debug)]
+enum State {
+    Idle(Session),
+    Running(Generation<Session>),
+    /// Only for the length of a change from one to the other.
+    Between,
+}
+
+/// A loaded model with its one session.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Engine {
+    info: Info,
+    tokenizer: Tokenizer,
+    state: State,
+    text: TextStream,
+}
+
+impl Engine {
+    pub(super) fn new(session: Session, tokenizer: Tokenizer, gguf: &Gguf) -> Engine {
+        let info = Info::new(&session, &tokenizer, gguf);
+        Engine { info, tokenizer, state: State::Idle(session), text: TextStream::new() }
+    }
+
+    /// Ends a running generation and hands out its session.
+    fn session(&mut self) -> Result<&mut Session> {
+        self.state = match core::mem::replace(&mut self.state, State::Between) {
+            State::Running(generation) => State::Idle(generation.into_session()),
+            other => other,
+        };
+        match &mut self.state {
+            State::Idle(session) => Ok(session),
+            _ => Err(Error::Limit("the engine is broken: load the model again".into())),
+        }
+    }
+
+    pub(super) fn begin(&mut self, prompt: &JsValue, options: JsValue) -> JsResult<Started> {
+        let options: StartOptions =
+            if options.is_undefined() { StartOptions::default() } else { from_js(options)? };
+        let tokens = match prompt.dyn_ref::<Uint32Array>() {
+            Some(tokens) => Ok(tokens.to_vec()),
+            None => to_text(prompt).and_then(|text| self.tokenizer.encode_prompt(&text, options.parse_special)),
+        };
+        self.run(tokens.map_err(to_js_error)?, &options).map_err(to_js_error)
+    }
+
+    fn run(&mut self, prompt_tokens: Vec<u32>, options: &StartOptions) -> Result<Started> {
+        let sampler = options.sampler()?;
+        let (seed, stop_tokens) = (sampler.seed, self.tokenizer.ends().to_vec());
+        let options = GenerateOptions { sampler, max_tokens: options.max_tokens, stop_tokens };
+        // All that can be refused is refused here, so that the session is never lost on the way into a generation.
+        options.sampler.check()?;
+        let reused_tokens = self.session()?.prepare(&prompt_tokens)?;
+        self.text = TextStream::new();
+        if let State::Idle(session) = core::mem::replace(&mut self.state, State::Between) {
+            self.state = State::Running(Generation::new(session, &prompt_tokens, options)?);
+        }
+        Ok(Started { prompt_tokens, reused_tokens, seed })
+    }
+
+    pub(super) fn pull(&mut self) -> Result<Stepped> {
+        let State::Running(generation) = &mut self.state else {
+            return Err(Error::Argument("nothing is being generated: start it first".into()));
+        };
+        match generation.next().transpose()? {
+            Some(Step::Prefill { n_done, n_total }) => Ok(Stepped::Prefill { done: n_done, total: n_total }),
+            Some(Step::Token { token, probability }) => {
+                Ok(Stepped::Token { token, text: self.text.push(&self.tokenizer, token)?, probability })
+            }
+            None => {
+                let stop_reason = generation.stop_reason();
+                self.session()?;
+                let stop_reason =
+                    stop_reason.ok_or_else(|| Error::Argument("this generation has ended by an error".into()))?;
+                Ok(Stepped::End { text: self.text.finish(), stop_reason })
+            }
+        }
+    }
+
+    fn all_logits(&mut self, tokens: &[u32]) -> Result<Float32Array> {
+        let n_vocab = self.info.n_vocab;
+        let session = self.session()?;
+        session.clear();
+        let all = Float32Array::new_with_length((tokens.len() * n_vocab) as u32);
+        for (i, batch) in tokens.chunks(MAX_BATCH).enumerate() {
+            let start = (i * MAX_BATCH * n_vocab) as u32;
+            let logits = session.forward_all(batch)?;
+            all.subarray(start, start + logits.len() as u32).copy_from(logits);
+        }
+        Ok(all)
+    }
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// What this model is.
+    pub fn info(&self) -> JsResult<JsValue> {
+        to_js(&self.info)
+    }
+
+    /// The tokens of a text.
+    pub fn tokenize(&self, text: &JsValue, add_special: bool, parse_special: bool) -> JsResult<Uint32Array> {
+        let options = EncodeOptions { add_special, parse_special };
+        let tokens = to_text(text).and_then(|text| self.tokenizer.encode(&text, options)).map_err(to_js_error)?;
+        Ok(Uint32Array::from(&tokens[..]))
+    }
+
+    /// The text of some tokens.
+    pub fn detokenize(&self, tokens: &Uint32Array) -> JsResult<String> {
+        self.tokenizer.decode(&tokens.to_vec()).map_err(to_js_error)
+    }
+
+    /// Begins a generation in place of the one before. Computes nothing yet.
+    pub fn start(&mut self, prompt: &JsValue, options: JsValue) -> JsResult<JsValue> {
+        to_js(&self.begin(prompt, options)?)
+    }
+
+    /// Computes a piece of the prompt, or one token, or finds the end.
+    pub fn step(&mut self) -> JsResult<JsValue> {
+        to_js(&self.pull().map_err(to_js_error)?)
+    }
+
+    /// Forgets the running generation. What is computed of its text stays for the next prompt with the same beginning.
+    pub fn cancel(&mut self) -> JsResult<()> {
+        self.session().map(|_| ()).map_err(to_js_error)
+    }
+
+    /// The logits at every one of `tokens`, from an empty cache: n_tokens × n_vocab.
+    pub fn logits(&mut self, tokens: &Uint32Array) -> JsResult<Float32Array> {
+        self.all_logits(&tokens.to_vec()).map_err(to_js_error)
+    }
+}

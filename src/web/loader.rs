@@ -1,0 +1,78 @@
+//! Bytes from JS into the loader, without a stop in between.
+
+use super::{Engine, JsResult, to_js_error};
+use crate::error::Error;
+use crate::model;
+use crate::session::Session;
+use crate::tokenizer::Tokenizer;
+use js_sys::Uint8Array;
+use std::sync::Arc;
+use wasm_bindgen::prelude::*;
+
+/// Takes a file's bytes in the order in which they arrive, and becomes an [`Engine`].
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Loader {
+    inner: model::Loader,
+    tokenizer: Option<Tokenizer>,
+}
+
+#[wasm_bindgen]
+impl Loader {
+    /// `fileBytes`: the file's length, where it is known for certain.
+    #[wasm_bindgen(constructor)]
+    pub fn new(file_bytes: Option<f64>) -> Loader {
+        Loader { inner: model::Loader::new(file_bytes.map(|n| n as u64)), tokenizer: None }
+    }
+
+    /// Copies the bytes to where they stay. Faults of the file show as early as its bytes show them.
+    pub fn push(&mut self, chunk: &Uint8Array) -> JsResult<()> {
+        let mut taken = 0;
+        while taken < chunk.length() {
+            let room = self.inner.room().map_err(to_js_error)?;
+            let n = room.len().min((chunk.length() - taken) as usize);
+            chunk.subarray(taken, taken + n as u32).copy_to(&mut room[..n]);
+            self.inner.advance(n).map_err(to_js_error)?;
+            taken += n as u32;
+        }
+        self.read_tokenizer().map_err(to_js_error)
+    }
+
+    /// The file's length by its own header, once that has been read.
+    #[wasm_bindgen(getter, js_name = totalBytes)]
+    pub fn total_bytes(&self) -> Option<f64> {
+        self.inner.total_bytes().map(|n| n as f64)
+    }
+
+    /// How many bytes have been taken.
+    #[wasm_bindgen(getter, js_name = receivedBytes)]
+    pub fn received_bytes(&self) -> f64 {
+        self.inner.received_bytes() as f64
+    }
+
+    /// The engine, once every byte is there. `nCtx`: how many tokens a text may have.
+    pub fn finish(mut self, n_ctx: Option<u32>) -> JsResult<Engine> {
+        self.read_tokenizer().map_err(to_js_error)?;
+        let (model, gguf) = self.inner.finish().map_err(to_js_error)?;
+        let tokenizer = match self.tokenizer {
+            Some(tokenizer) => tokenizer,
+            None => Tokenizer::from_metadata(&gguf.metadata).map_err(to_js_error)?,
+        };
+        if tokenizer.n_vocab() != model.config().n_vocab {
+            return Err(to_js_error(Error::Format("the file has no vocabulary of the embedding's size".into())));
+        }
+        let session = Session::new(Arc::new(model), n_ctx).map_err(to_js_error)?;
+        Ok(Engine::new(session, tokenizer, &gguf))
+    }
+}
+
+impl Loader {
+    /// Reads the tokenizer as soon as the header is there, so that a file whose text cannot be read is refused before
+    /// its weights are downloaded.
+    fn read_tokenizer(&mut self) -> crate::Result<()> {
+        if let (None, Some(header)) = (&self.tokenizer, self.inner.header()) {
+            self.tokenizer = Some(Tokenizer::from_metadata(&header.metadata)?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,49 @@
+//! wasm-bindgen: types cross here, and nothing is decided here.
+//!
+//! The page sees a [`Loader`] that takes bytes and an [`Engine`] that takes prompts and is pulled, one step a call.
+//! Every throw is a JS `Error` with a string property `code`, as [`crate::Error::code`] gives it.
+
+mod engine;
+mod into;
+mod loader;
+
+pub use engine::Engine;
+pub use loader::Loader;
+
+use crate::error::{Error, Result};
+use js_sys::{JsString, Reflect};
+use serde::Serialize;
+use wasm_bindgen::{JsCast, JsValue};
+
+/// What a binding returns: the error side is a JS `Error`.
+type JsResult<T> = core::result::Result<T, JsValue>;
+
+fn to_js_error(error: Error) -> JsValue {
+    let js = js_sys::Error::new(&error.to_string());
+    // Setting a property on a fresh object does not fail.
+    let _ = Reflect::set(&js, &"code".into(), &error.code().into());
+    js.into()
+}
+
+/// A typed value as a plain JS object: structs and maps become objects, lists become arrays.
+fn to_js(value: &impl Serialize) -> JsResult<JsValue> {
+    let serializer = serde_wasm_bindgen::Serializer::json_compatible();
+    value.serialize(&serializer).map_err(JsValue::from)
+}
+
+fn from_js<T: serde::de::DeserializeOwned>(value: JsValue) -> JsResult<T> {
+    serde_wasm_bindgen::from_value(value).map_err(|error| to_js_error(Error::Argument(error.to_string())))
+}
+
+/// A JS string as ours. One that holds half of a surrogate pair is no text and would silently change on the way.
+fn to_text(value: &JsValue) -> Result<String> {
+    let Some(string) = value.dyn_ref::<JsString>() else {
+        return Err(Error::Argument("a string was expected here".into()));
+    };
+    if !string.is_valid_utf16() {
+        return Err(Error::Argument(
+            "the text holds half of a surrogate pair, which is no character: cut it between characters".into(),
+        ));
+    }
+    Ok(String::from(string))
+}
