@@ -80,6 +80,7 @@ impl Variant {
         Bindgen::new()
             .web(true)?
             .input_path(self.compiled_module())
+            .typescript(true)
             .demangle(false)
             .generate(self.named_module().parent().expect("the module is in a folder"))
             .with_context(|| format!("wasm-bindgen failed on the {} build", self.name))?;
