@@ -1,0 +1,61 @@
+import type { ModelInfo } from "pagelm";
+import type { Shelf } from "./library.js";
+
+/** A model that comes with this page: one entry of models/models.json. */
+export interface Builtin {
+  name: string;
+  /** Beside models.json. */
+  file: string;
+  bytes: number;
+  sha256: string;
+  parameters: number;
+  quantization: string;
+  licence: string;
+  /** The model card's address, relative to models.json. */
+  card: string;
+  description: string;
+}
+
+/** A thing to load that this site offers. */
+export interface BuiltinShelf extends Shelf {
+  builtin: Builtin;
+}
+
+/** Whether a thing to load is one of this site's own. */
+export function isBuiltin(item: Shelf | undefined): item is BuiltinShelf {
+  return item !== undefined && "builtin" in item;
+}
+
+/** Where models.json is, and what it names. */
+export const home = () => new URL("models/models.json", document.baseURI);
+
+/**
+ * Reads the list of models that this site offers.
+ *
+ * # Errors
+ * A text to show, where there is no list, or none that can be read.
+ */
+export async function listBuiltins(): Promise<BuiltinShelf[]> {
+  let list: unknown;
+  try {
+    const response = await fetch(home());
+    if (!response.ok) throw new Error(`it answered ${response.status}`);
+    list = await response.json();
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new Error(`This site’s list of models, models/models.json, could not be read (${reason}).`);
+  }
+  const entries = (Array.isArray(list) ? list : []).filter(
+    (entry: Partial<Builtin>) => typeof entry?.name === "string" && typeof entry.file === "string",
+  ) as Builtin[];
+  return entries.map((builtin) => ({ source: new URL(builtin.file, home()), label: builtin.name, builtin }));
+}
+
+/** The address of the card of a model: the site's own, or the one that the file names, if that is a web address. */
+export function cardOf(info: ModelInfo, item: Shelf): URL | undefined {
+  const card = isBuiltin(item) ? item.builtin.card : info.url;
+  const base = isBuiltin(item) ? home() : undefined;
+  if (!card || !URL.canParse(card, base)) return undefined;
+  const url = new URL(card, base);
+  return /^https?:$/.test(url.protocol) ? url : undefined;
+}

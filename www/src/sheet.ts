@@ -1,0 +1,81 @@
+import type { Report } from "pagelm";
+import { Announcer } from "./announcer.js";
+import { need } from "./dom.js";
+import { formatSpeed, plural } from "./format.js";
+
+const endings: Record<Report["stopReason"], string> = {
+  eos: "it came to its end",
+  maxTokens: "cut at the length that is set",
+  contextFull: "the model’s context is full",
+  aborted: "you stopped it",
+};
+
+/** The reading area: the beginning, what the model adds to it piece by piece, and a line about both. */
+export class Sheet {
+  readonly #sheet = need("sheet", HTMLElement);
+  readonly #text = need("text", HTMLElement);
+  readonly #beginning = need("beginning", HTMLElement);
+  readonly #output = need("output", HTMLElement);
+  readonly #colophon = need("colophon", HTMLElement);
+  readonly #ending = need("ending", HTMLElement);
+  readonly #speed = need("speed", HTMLElement);
+  readonly #announcer = new Announcer(need("announcer", HTMLElement));
+  #tail = document.createTextNode("");
+  #count = 0;
+  #firstAt = 0;
+  #shownAt = 0;
+
+  /** Everything on the sheet, for the clipboard. */
+  get content(): string {
+    return (this.#beginning.textContent ?? "") + (this.#output.textContent ?? "");
+  }
+
+  begin(prompt: string): void {
+    need("blank", HTMLElement).hidden = true;
+    this.#tail = document.createTextNode("");
+    [this.#count, this.#firstAt, this.#shownAt] = [0, 0, 0];
+    this.#beginning.textContent = prompt;
+    this.#output.replaceChildren(this.#tail);
+    this.#text.hidden = false;
+    this.#text.classList.add("growing");
+    this.#sheet.setAttribute("aria-busy", "true");
+    this.#colophon.hidden = true;
+    this.#speed.textContent = "";
+    this.#announcer.begin();
+  }
+
+  /** One token's text goes straight in: no frame to wait for, and a hidden page goes on as a visible one. */
+  add(piece: string): void {
+    const now = performance.now();
+    const follow = now - this.#shownAt > 200 && this.#endIsInView();
+    this.#tail.appendData(piece);
+    this.#announcer.push(piece);
+    this.#count += 1;
+    if (this.#count === 1) this.#firstAt = now;
+    if (now - this.#shownAt <= 200) return;
+    this.#shownAt = now;
+    this.#speed.textContent = formatSpeed(this.#count - 1, now - this.#firstAt);
+    this.#colophon.hidden = this.#speed.textContent === "";
+    this.#ending.textContent = plural(this.#count, "token");
+    if (follow) this.#colophon.scrollIntoView({ block: "nearest" });
+  }
+
+  /** How it ended; `undefined` where it failed and there is nothing to report. */
+  end(report: Report | undefined): void {
+    this.#text.classList.remove("growing");
+    this.#sheet.setAttribute("aria-busy", "false");
+    this.#announcer.finish();
+    this.#colophon.hidden = this.#count === 0 && !report;
+    if (!report) return;
+    const written = this.#output.textContent ?? "";
+    if (report.text.length > written.length) this.#tail.appendData(report.text.slice(written.length));
+    this.#ending.textContent = `${plural(report.tokens.length, "token")}, ${endings[report.stopReason]}`;
+    this.#speed.textContent = formatSpeed(report.tokens.length, report.decodeMs);
+  }
+
+  /** Whoever scrolled away to read is left alone. */
+  #endIsInView(): boolean {
+    const { bottom } = this.#text.getBoundingClientRect();
+    return bottom > 0 && bottom < innerHeight;
+  }
+}
