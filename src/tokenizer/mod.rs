@@ -1,0 +1,306 @@
+//! Text to token ids and back, as the model's own file defines it.
+//!
+//! A GGUF file carries its tokenizer in its metadata: the spelling of every token and, by the style of
+//! `tokenizer.ggml.model`, scores or merges. Two styles are known: SentencePiece-style (`llama`, in `spm.rs`) and
+//! byte-level BPE (`gpt2`, in `bpe.rs`). Both first cut out special tokens (`special.rs`), then join neighbours by one
+//! shared loop (`merge.rs`); BPE splits words before that by a table of rules (`pre.rs`, `split.rs`).
+//!
+//! The other way is a concatenation of bytes. Characters may be split over tokens, so [`TextStream`] gives out only
+//! whole ones.
+
+mod bpe;
+mod categories;
+mod merge;
+mod pre;
+mod special;
+mod split;
+mod spm;
+mod stream;
+mod unicode_table;
+mod vocab;
+
+pub use stream::TextStream;
+
+use crate::error::{Error, Result};
+use crate::gguf::Metadata;
+use bpe::Bpe;
+use merge::Merger;
+use pre::PRE_TOKENIZERS;
+use special::{Defaults, Fragment, Partition, Special};
+use spm::Spm;
+use std::borrow::Cow;
+use vocab::{Kind, Vocab, missing, parse_byte};
+
+/// Longest text that is encoded in one call, in bytes.
+pub const MAX_TEXT_BYTES: usize = 256 << 20;
+
+const MODEL: &str = "tokenizer.ggml.model";
+const PRE: &str = "tokenizer.ggml.pre";
+
+/// What to do about special tokens when encoding.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EncodeOptions {
+    /// Put BOS first and EOS last where the file asks for them.
+    pub add_special: bool,
+    /// Take control tokens spelled in the text, such as `<|im_end|>`, for the tokens; else they are plain text.
+    /// User-defined tokens are found in any case.
+    pub parse_special: bool,
+}
+
+/// The tokenizer of one model: immutable, and the same answer to the same question everywhere.
+#[derive(Debug)]
+pub struct Tokenizer {
+    vocab: Vocab,
+    special: Special,
+    partition: Partition,
+    style: Style,
+}
+
+#[derive(Debug)]
+enum Style {
+    Spm(Spm),
+    Bpe(Bpe),
+}
+
+impl Tokenizer {
+    /// Reads the tokenizer out of a file's metadata.
+    ///
+    /// Where `tokenizer.ggml.pre` is missing, a `gpt2` tokenizer splits by llama.cpp's `default` rules, as llama.cpp
+    /// does; such files are old, and their models were often trained with other rules.
+    ///
+    /// # Errors
+    /// `Unsupported` for a tokenizer or pre-tokenizer that is not known, by name; `Format` where a key is missing, has
+    /// the wrong type or length, or names a token outside the vocabulary.
+    ///
+    /// # Source
+    /// Meaning and defaults of the keys: `llama_vocab::impl::load` in llama.cpp's `src/llama-vocab.cpp`
+    pub fn from_metadata(metadata: &Metadata) -> Result<Tokenizer> {
+        match metadata.str(MODEL)? {
+            Some("llama") => Tokenizer::spm(metadata),
+            Some("gpt2") => Tokenizer::bpe(metadata),
+            Some(other) => Err(unsupported(MODEL, other, "llama, gpt2".into())),
+            None => Err(missing(MODEL)),
+        }
+    }
+
+    fn spm(metadata: &Metadata) -> Result<Tokenizer> {
+        let mut vocab = Vocab::from_metadata(metadata)?;
+        let defaults = Defaults { bos: Some(1), eos: Some(2), unk: Some(0), add_bos: true };
+        let special = Special::from_metadata(metadata, &mut vocab, defaults)?;
+        let spm = Spm::from_metadata(metadata, &vocab, special.unk)?;
+        Ok(Tokenizer { partition: Partition::new(&vocab), vocab, special, style: Style::Spm(spm) })
+    }
+
+    fn bpe(metadata: &Metadata) -> Result<Tokenizer> {
+        let pre = match metadata.str(PRE)? {
+            None | Some("") => &PRE_TOKENIZERS[0],
+            Some(name) => pre::find(name).ok_or_else(|| {
+                let names: Vec<&str> = PRE_TOKENIZERS.iter().flat_map(|pre| pre.names).copied().collect();
+                unsupported(PRE, name, names.join(", "))
+            })?,
+        };
+        let mut vocab = Vocab::from_metadata(metadata)?;
+        let defaults = Defaults { bos: None, eos: None, unk: None, add_bos: pre.add_bos };
+        let special = Special::from_metadata(metadata, &mut vocab, defaults)?;
+        let bpe = Bpe::from_metadata(metadata, &vocab, pre)?;
+        Ok(Tokenizer { partition: Partition::new(&vocab), vocab, special, style: Style::Bpe(bpe) })
+    }
+
+    /// The style, as `tokenizer.ggml.model` names it: `llama` or `gpt2`.
+    pub fn model(&self) -> &'static str {
+        match self.style {
+            Style::Spm(_) => "llama",
+            Style::Bpe(_) => "gpt2",
+        }
+    }
+
+    /// The first name of the pre-tokenizer in use; `None` for a style without one.
+    pub fn pre(&self) -> Option<&'static str> {
+        match &self.style {
+            Style::Spm(_) => None,
+            Style::Bpe(bpe) => Some(bpe.pre.names[0]),
+        }
+    }
+
+    /// Number of tokens; ids count from 0.
+    pub fn n_vocab(&self) -> usize {
+        self.vocab.len()
+    }
+
+    /// The token that begins a text.
+    pub fn bos(&self) -> Option<u32> {
+        self.special.bos
+    }
+
+    /// The token that ends a text.
+    pub fn eos(&self) -> Option<u32> {
+        self.special.eos
+    }
+
+    /// The token that ends a turn of a conversation.
+    pub fn eot(&self) -> Option<u32> {
+        self.special.eot
+    }
+
+    /// The token for what the vocabulary cannot spell.
+    pub fn unk(&self) -> Option<u32> {
+        self.special.unk
+    }
+
+    /// Whether `add_special` puts BOS first.
+    pub fn adds_bos(&self) -> bool {
+        self.special.add_bos && self.special.bos.is_some()
+    }
+
+    /// Whether `add_special` puts EOS last.
+    pub fn adds_eos(&self) -> bool {
+        self.special.add_eos && self.special.eos.is_some()
+    }
+
+    /// Whether generation ends at this token: EOS, EOT, EOM, or another end that llama.cpp knows by its spelling.
+    pub fn is_end(&self, token: u32) -> bool {
+        self.special.ends.contains(&token)
+    }
+
+    /// Every token that [`is_end`](Self::is_end); one may be listed more than once.
+    pub fn ends(&self) -> &[u32] {
+        &self.special.ends
+    }
+
+    /// Whether this token steers the model and is no text.
+    pub fn is_control(&self, token: u32) -> bool {
+        self.vocab.kind(token) == Kind::Control
+    }
+
+    /// The token ids of a text, equal to llama.cpp's. Takes O(n log n) time at worst.
+    ///
+    /// # Errors
+    /// `Limit` for a text above [`MAX_TEXT_BYTES`]; `Format` for a character that the vocabulary of the file cannot
+    /// spell in any way, which only a damaged or very small `llama` vocabulary has.
+    pub fn encode(&self, text: &str, options: EncodeOptions) -> Result<Vec<u32>> {
+        let mut out = Vec::new();
+        out.extend(self.special.bos.filter(|_| options.add_special && self.special.add_bos));
+        self.append_tokens(text, options.parse_special, &mut out)?;
+        out.extend(self.special.eos.filter(|_| options.add_special && self.special.add_eos));
+        Ok(out)
+    }
+
+    /// The token ids that a generation starts from: the text behind BOS, where the file asks for it, and never EOS,
+    /// which would end what is to be continued. An empty text starts from BOS whatever the file asks for.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode); `Argument` for an empty text where there is no BOS.
+    pub fn encode_prompt(&self, text: &str, parse_special: bool) -> Result<Vec<u32>> {
+        let mut out = Vec::new();
+        out.extend(self.special.bos.filter(|_| self.special.add_bos));
+        self.append_tokens(text, parse_special, &mut out)?;
+        if out.is_empty() {
+            out.push(self.special.bos.ok_or_else(|| {
+                Error::Argument(
+                    "the prompt is empty and this model has no token to begin a text with: write a beginning".into(),
+                )
+            })?);
+        }
+        Ok(out)
+    }
+
+    fn append_tokens(&self, text: &str, parse_special: bool, out: &mut Vec<u32>) -> Result<()> {
+        if text.len() > MAX_TEXT_BYTES {
+            return Err(Error::Limit(format!(
+                "the text is {} bytes long; at most {MAX_TEXT_BYTES} can be tokenized at once",
+                text.len()
+            )));
+        }
+        let mut merger = Merger::default();
+        let mut after_special = true;
+        for fragment in self.partition.split(&self.vocab, text, parse_special) {
+            match (fragment, &self.style) {
+                (Fragment::Token(id), _) => out.push(id),
+                (Fragment::Text(text), Style::Spm(spm)) => {
+                    spm.encode(&self.vocab, text, after_special, &mut merger, out)?;
+                }
+                (Fragment::Text(text), Style::Bpe(bpe)) => bpe.encode(&self.vocab, text, &mut merger, out),
+            }
+            after_special = matches!(fragment, Fragment::Token(_));
+        }
+        Ok(())
+    }
+
+    /// The text of some tokens, from the beginning of a text.
+    ///
+    /// The inverse of [`encode`](Self::encode): the space that a `llama` tokenizer put before the text is taken away
+    /// again, control and unknown tokens render as nothing, and bytes that are no UTF-8 as U+FFFD. What does not come
+    /// back: `▁` (U+2581), which a `llama` vocabulary means as a space; a space is put behind special tokens within
+    /// the text; bytes that a `gpt2` vocabulary cannot spell.
+    ///
+    /// # Errors
+    /// `Argument` for an id outside the vocabulary.
+    pub fn decode(&self, tokens: &[u32]) -> Result<String> {
+        let mut stream = TextStream::at_start();
+        let mut text = String::new();
+        for &token in tokens {
+            text.push_str(&stream.push(self, token)?);
+        }
+        text.push_str(&stream.finish());
+        Ok(text)
+    }
+
+    /// The bytes that a token adds to a text, spaces as spaces: perhaps part of a character, and nothing for control,
+    /// unknown and unused tokens.
+    ///
+    /// # Errors
+    /// `Argument` for an id outside the vocabulary.
+    pub fn piece(&self, token: u32) -> Result<Cow<'_, [u8]>> {
+        let text = self.token_bytes(token)?;
+        Ok(match (self.vocab.kind(token), &self.style) {
+            (Kind::UserDefined, _) => text.into(),
+            (Kind::Normal, Style::Spm(_)) => match core::str::from_utf8(text) {
+                Ok(spelled) if spelled.contains(spm::SPACE) => spelled.replace(spm::SPACE, " ").into_bytes().into(),
+                _ => text.into(),
+            },
+            // A spelling with characters that stand for no byte stands for itself.
+            (Kind::Normal, Style::Bpe(_)) => match core::str::from_utf8(text) {
+                Ok(spelled) => {
+                    spelled.chars().map(bpe::char_byte).collect::<Option<Vec<u8>>>().map_or(text.into(), Cow::from)
+                }
+                Err(_) => text.into(),
+            },
+            (Kind::Byte, _) => match parse_byte(text) {
+                Some(byte) => vec![byte].into(),
+                None => text.into(),
+            },
+            (Kind::Unknown | Kind::Control | Kind::Unused, _) => Cow::default(),
+        })
+    }
+
+    /// A token as the vocabulary spells it, for people who look into a model: `▁Once`, `Ġonce`, `<0x0A>`, `</s>`. Bytes
+    /// that are no UTF-8 show as U+FFFD.
+    ///
+    /// # Errors
+    /// `Argument` for an id outside the vocabulary.
+    pub fn token_text(&self, token: u32) -> Result<Cow<'_, str>> {
+        Ok(String::from_utf8_lossy(self.token_bytes(token)?))
+    }
+
+    fn token_bytes(&self, token: u32) -> Result<&[u8]> {
+        if (token as usize) < self.n_vocab() {
+            return Ok(self.vocab.text(token));
+        }
+        Err(Error::Argument(format!("token {token} is not in the vocabulary; its ids are 0 to {}", self.n_vocab() - 1)))
+    }
+
+    /// Whether this token begins with the space that `encode` puts before a text.
+    fn may_start_with_prefix(&self, token: u32) -> bool {
+        matches!(&self.style, Style::Spm(spm) if spm.add_space_prefix)
+            && matches!(self.vocab.kind(token), Kind::Normal | Kind::Byte)
+    }
+
+    /// Whether this token shows in a text at all.
+    fn is_shown(&self, token: u32) -> bool {
+        matches!(self.vocab.kind(token), Kind::Normal | Kind::Byte | Kind::UserDefined)
+    }
+}
+
+fn unsupported(key: &str, name: &str, known: String) -> Error {
+    Error::Unsupported(format!("{key} is \"{name}\", which this engine does not know; it knows {known}"))
+}

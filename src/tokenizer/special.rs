@@ -1,0 +1,224 @@
+//! Tokens with a meaning of their own: where texts begin and end, and which tokens are cut out of a text before
+//! anything else looks at it.
+//!
+//! # Source
+//! `llama_vocab::impl::load` and `tokenizer_st_partition` in llama.cpp's `src/llama-vocab.cpp`
+
+use super::vocab::{Kind, Vocab};
+use crate::error::{Error, Result};
+use crate::gguf::Metadata;
+
+/// Ends of a turn, where the file does not name one: the first of these that is in the vocabulary.
+const EOT_TEXTS: &[&str] = &[
+    "<|eot_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<end_of_turn>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "<｜end▁of▁sentence｜>",
+    "<end_of_utterance>",
+];
+
+/// Ends of a message to be continued, where the file does not name one.
+const EOM_TEXTS: &[&str] = &["<|eom_id|>"];
+
+/// Besides EOS, EOT and EOM, generation also ends at these: some files name only one of the ends that their model
+/// uses. llama.cpp knows them by their spelling too.
+const END_TEXTS: &[&str] =
+    &["</s>", "<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<|repo_name|>", "<|fim_repo|>", "<|file_sep|>"];
+
+/// The special tokens of a model, each `None` where it has none.
+#[derive(Debug, Default)]
+pub(super) struct Special {
+    pub(super) bos: Option<u32>,
+    pub(super) eos: Option<u32>,
+    pub(super) eot: Option<u32>,
+    pub(super) unk: Option<u32>,
+    /// Every token at which generation ends.
+    pub(super) ends: Vec<u32>,
+    pub(super) add_bos: bool,
+    pub(super) add_eos: bool,
+}
+
+/// What holds where the file does not say; it differs between the styles of tokenizers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Defaults {
+    pub(super) bos: Option<u32>,
+    pub(super) eos: Option<u32>,
+    pub(super) unk: Option<u32>,
+    pub(super) add_bos: bool,
+}
+
+impl Special {
+    /// Reads the ids and flags, finds the ends by their spelling, and makes control tokens of the ends that the file
+    /// calls text.
+    ///
+    /// # Errors
+    /// `Format` where an id lies outside the vocabulary; 4294967295 means that there is no such token.
+    pub(super) fn from_metadata(metadata: &Metadata, vocab: &mut Vocab, defaults: Defaults) -> Result<Special> {
+        let in_vocab = |id: &u32| (*id as usize) < vocab.len();
+        let id = |name: &str, default: Option<u32>| token_id(metadata, vocab, name, default.filter(in_vocab));
+        let found = |texts: &[&str]| texts.iter().find_map(|text| vocab.find(text.as_bytes()));
+        let mut special = Special {
+            bos: id("bos", defaults.bos)?,
+            eos: id("eos", defaults.eos)?,
+            eot: id("eot", found(EOT_TEXTS))?,
+            unk: id("unknown", defaults.unk)?,
+            ends: Vec::new(),
+            add_bos: metadata.bool("tokenizer.ggml.add_bos_token")?.unwrap_or(defaults.add_bos),
+            add_eos: metadata.bool("tokenizer.ggml.add_eos_token")?.unwrap_or(false),
+        };
+        let eom = id("eom", found(EOM_TEXTS))?;
+        let fim = [id("fim_pad", None)?, id("fim_rep", None)?, id("fim_sep", None)?];
+        let named = [special.eos, special.eot, eom].into_iter().chain(fim).flatten();
+        let spelled: Vec<u32> = [EOT_TEXTS, EOM_TEXTS, END_TEXTS]
+            .into_iter()
+            .flatten()
+            .filter_map(|text| vocab.find(text.as_bytes()))
+            .collect();
+        special.ends = named.chain(spelled.iter().copied()).collect();
+        spelled.iter().for_each(|&id| vocab.set_kind(id, Kind::Control));
+        Ok(special)
+    }
+}
+
+fn token_id(metadata: &Metadata, vocab: &Vocab, name: &str, default: Option<u32>) -> Result<Option<u32>> {
+    let key = format!("tokenizer.ggml.{name}_token_id");
+    match metadata.u32(&key)? {
+        None => Ok(default),
+        Some(u32::MAX) => Ok(None),
+        Some(id) if (id as usize) < vocab.len() => Ok(Some(id)),
+        Some(id) => Err(Error::Format(format!(
+            "{key} is {id}, but the vocabulary ends at {}; convert the model again (4294967295 means none)",
+            vocab.len() - 1
+        ))),
+    }
+}
+
+/// A stretch of a text that has been searched for special tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fragment<'t> {
+    /// Text without any, not empty.
+    Text(&'t str),
+    /// A special token.
+    Token(u32),
+}
+
+/// Finds special tokens in texts.
+#[derive(Debug)]
+pub(super) struct Partition {
+    /// The tokens, the longest spelling first, then by id: the order in which they may take their place in a text.
+    ids: Vec<u32>,
+    /// The lengths of their spellings, the longest first, each once.
+    lens: Vec<u32>,
+    /// Which bytes a spelling can start with.
+    starts: [bool; 256],
+}
+
+impl Partition {
+    /// Collects the control, user-defined and unknown tokens. One whose spelling is empty or no UTF-8 is never found.
+    pub(super) fn new(vocab: &Vocab) -> Partition {
+        let is_special = |id: &u32| {
+            matches!(vocab.kind(*id), Kind::Control | Kind::UserDefined | Kind::Unknown)
+                && core::str::from_utf8(vocab.text(*id)).is_ok_and(|text| !text.is_empty())
+        };
+        let mut keys: Vec<u64> = (0..vocab.len() as u32)
+            .filter(is_special)
+            .map(|id| u64::from(!(vocab.text(id).len() as u32)) << 32 | u64::from(id))
+            .collect();
+        keys.sort_unstable();
+        let ids: Vec<u32> = keys.iter().map(|key| *key as u32).collect();
+        let mut lens: Vec<u32> = keys.iter().map(|key| !((key >> 32) as u32)).collect();
+        lens.dedup();
+        let mut starts = [false; 256];
+        ids.iter().for_each(|&id| starts[usize::from(vocab.text(id)[0])] = true);
+        Partition { ids, lens, starts }
+    }
+
+    /// Cuts `text` at its special tokens. User-defined tokens are always found, control and unknown tokens only with
+    /// `parse_special`. Where spellings overlap the longest wins, then the lowest id, then the leftmost.
+    pub(super) fn split<'t>(&self, vocab: &Vocab, text: &'t str, parse_special: bool) -> Vec<Fragment<'t>> {
+        let mut found = self.occurrences(vocab, text, parse_special);
+        found.sort_unstable();
+        let mut taken = vec![false; if found.is_empty() { 0 } else { text.len() }];
+        let mut places: Vec<u64> = Vec::new();
+        for (rank, start) in found.iter().map(|key| ((key >> 32) as usize, *key as u32 as usize)) {
+            let end = start + vocab.text(self.ids[rank]).len();
+            // What took its place before is at least as long, so an overlap shows at one of the two ends.
+            if !taken[start] && !taken[end - 1] {
+                taken[start..end].fill(true);
+                places.push((start as u64) << 32 | u64::from(self.ids[rank]));
+            }
+        }
+        places.sort_unstable();
+        let mut fragments = Vec::with_capacity(2 * places.len() + 1);
+        let mut at = 0;
+        for (start, id) in places.iter().map(|key| ((key >> 32) as usize, *key as u32)) {
+            fragments.extend((at < start).then(|| Fragment::Text(&text[at..start])));
+            fragments.push(Fragment::Token(id));
+            at = start + vocab.text(id).len();
+        }
+        fragments.extend((at < text.len()).then(|| Fragment::Text(&text[at..])));
+        fragments
+    }
+
+    /// Every place where a special token is spelled, as rank in `ids` << 32 | start.
+    fn occurrences(&self, vocab: &Vocab, text: &str, parse_special: bool) -> Vec<u64> {
+        let mut found = Vec::new();
+        let bytes = text.as_bytes();
+        for start in 0..bytes.len() {
+            if !self.starts[usize::from(bytes[start])] {
+                continue;
+            }
+            for &len in &self.lens {
+                let Some(spelled) = bytes.get(start..start + len as usize) else { continue };
+                let Some(id) = vocab.find(spelled) else { continue };
+                let wanted = match vocab.kind(id) {
+                    Kind::UserDefined => true,
+                    Kind::Control | Kind::Unknown => parse_special,
+                    _ => false,
+                };
+                if wanted {
+                    let rank =
+                        self.ids.partition_point(|&other| (!(vocab.text(other).len() as u32), other) < (!len, id));
+                    found.push((rank as u64) << 32 | start as u64);
+                }
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gguf::{Array, Value, ValueType};
+
+    fn vocab(tokens: &[(&str, i32)]) -> Vocab {
+        let types = tokens.iter().flat_map(|(_, kind)| kind.to_le_bytes()).collect();
+        let metadata = Metadata::new(vec![
+            ("tokenizer.ggml.tokens".into(), Value::Array(Array::Str(tokens.iter().map(|(text, _)| text).collect()))),
+            ("tokenizer.ggml.token_type".into(), Value::Array(Array::Num { kind: ValueType::I32, bytes: types })),
+        ]);
+        Vocab::from_metadata(&metadata).unwrap()
+    }
+
+    #[test]
+    fn the_longest_special_token_wins_then_the_leftmost() {
+        use Fragment::{Text, Token};
+        let vocab = vocab(&[("ab", 4), ("bcd", 4), ("aa", 4), ("x", 1), ("<c>", 3), ("<u>", 2), ("é", 4)]);
+        let partition = Partition::new(&vocab);
+        let split = |text, parse_special| partition.split(&vocab, text, parse_special);
+        assert_eq!(split("", true), []);
+        assert_eq!(split("xyz", true), [Text("xyz")]);
+        assert_eq!(split("abcd", true), [Text("a"), Token(1)]);
+        assert_eq!(split("aaaax", true), [Token(2), Token(2), Text("x")]);
+        assert_eq!(split("aaaab", true), [Token(2), Text("a"), Token(0)]);
+        assert_eq!(split("é<c>ü<u>", true), [Token(6), Token(4), Text("ü"), Token(5)]);
+        assert_eq!(split("é<c>ü<u>", false), [Token(6), Text("<c>ü<u>")]);
+    }
+}

@@ -1,0 +1,7 @@
+//! The tokenizer from outside: vocabularies made here, vocabularies of real models, and hostile ones.
+
+mod behaviour;
+mod hostile;
+mod oracle;
+mod small;
+mod vectors;
