@@ -1,0 +1,304 @@
+//! The stages that a choice goes through, each one a formula over the candidates that are left.
+//!
+//! Write lᵢ for a candidate's logit, l₀ for the largest, and wᵢ = exp(lᵢ − l₀) for its weight, so that its probability
+//! is wᵢ / Σ w. Every sum is taken in f64 over the list's order at that time: by falling logit as far as the list is
+//! sorted, by id beyond.
+
+use crate::kernels::exp;
+
+/// A token that may still be chosen: id and logit packed into one integer, so that comparing integers compares
+/// candidates. The larger logit is less, and of equal logits (0 and −0 are equal) the lower id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate(u64);
+
+impl Candidate {
+    fn new(id: u32, logit: f32) -> Candidate {
+        let bits = (logit + 0.0).to_bits();
+        let ascending = if bits >> 31 == 0 { bits | 1 << 31 } else { !bits };
+        Candidate(u64::from(!ascending) << 32 | u64::from(id))
+    }
+
+    fn id(self) -> u32 {
+        self.0 as u32
+    }
+
+    fn logit(self) -> f32 {
+        let ascending = !((self.0 >> 32) as u32);
+        f32::from_bits(if ascending >> 31 == 1 { ascending ^ 1 << 31 } else { !ascending })
+    }
+}
+
+/// The tokens that may still be chosen. Never empty after [`fill`](Self::fill); reused from call to call.
+#[derive(Debug, Clone)]
+pub(super) struct Candidates {
+    list: Vec<Candidate>,
+    /// How many at the list's beginning are the best ones in order; the others keep the order in which they were.
+    sorted: usize,
+}
+
+impl Candidates {
+    /// Room for a vocabulary.
+    pub(super) fn new(n_vocab: usize) -> Candidates {
+        Candidates { list: Vec::with_capacity(n_vocab), sorted: 0 }
+    }
+
+    /// Starts anew with every token, by id.
+    pub(super) fn fill(&mut self, logits: &[f32]) {
+        self.list.clear();
+        self.list.extend(logits.iter().enumerate().map(|(id, &logit)| Candidate::new(id as u32, logit)));
+        self.sorted = 0;
+    }
+
+    /// Replaces the logit of a token by `f` of it. Only before any other stage, while the list is by id.
+    ///
+    /// A finite logit stays finite, so that the weights are defined whatever the penalties.
+    pub(super) fn change(&mut self, id: u32, f: impl Fn(f32) -> f32) {
+        let candidate = &mut self.list[id as usize];
+        let old = candidate.logit();
+        let new = if old.is_finite() { f(old).clamp(f32::MIN, f32::MAX) } else { old };
+        *candidate = Candidate::new(id, new);
+    }
+
+    /// The candidate with the largest logit.
+    fn best(&self) -> Candidate {
+        match self.list.first() {
+            Some(first) if self.sorted > 0 => *first,
+            _ => self.list.iter().copied().min().unwrap_or(Candidate(0)),
+        }
+    }
+
+    /// Greedy: the token with the largest logit.
+    pub(super) fn greedy(&self) -> u32 {
+        self.best().id()
+    }
+
+    /// Brings the `n` best to the beginning, in order, without sorting the rest.
+    fn sort_first(&mut self, n: usize) {
+        let n = n.min(self.list.len());
+        if n <= self.sorted {
+            return;
+        }
+        let rest = &mut self.list[self.sorted..];
+        let k = n - self.sorted;
+        if k < rest.len() {
+            rest.select_nth_unstable(k - 1);
+        }
+        rest[..k].sort_unstable();
+        self.sorted = n;
+    }
+
+    fn truncate(&mut self, n: usize) {
+        self.list.truncate(n);
+        self.sorted = self.sorted.min(self.list.len());
+    }
+
+    /// Keeps the `k` largest logits. 0 keeps all.
+    ///
+    /// # Source
+    /// A. Fan, M. Lewis, Y. Dauphin, *Hierarchical neural story generation*, <https://arxiv.org/abs/1805.04833>
+    pub(super) fn top_k(&mut self, k: usize) {
+        if k > 0 && k < self.list.len() {
+            self.sort_first(k);
+            self.truncate(k);
+        }
+    }
+
+    /// Keeps the fewest candidates, the most probable first, whose probabilities sum to at least `p`; at least one.
+    ///
+    /// # Source
+    /// A. Holtzman et al., *The curious case of neural text degeneration*, <https://arxiv.org/abs/1904.09751>
+    pub(super) fn top_p(&mut self, p: f32) {
+        if p >= 1.0 {
+            return;
+        }
+        let best = self.best().logit();
+        let enough = f64::from(p) * self.list.iter().map(|c| weight(*c, best, 1.0)).sum::<f64>();
+        let mut sum = 0.0;
+        for i in 0..self.list.len() {
+            if i == self.sorted {
+                // Most distributions are narrow: sort few, and twice as many whenever that was not enough.
+                self.sort_first((2 * i).max(64));
+            }
+            sum += weight(self.list[i], best, 1.0);
+            if sum >= enough {
+                return self.truncate(i + 1);
+            }
+        }
+    }
+
+    /// Keeps the candidates at least `p` times as probable as the best one: wᵢ ≥ p. 0 keeps all.
+    ///
+    /// # Source
+    /// M. Nguyen et al., *Turning up the heat: min-p sampling*, <https://arxiv.org/abs/2407.01082>
+    pub(super) fn min_p(&mut self, p: f32) {
+        if p <= 0.0 {
+            return;
+        }
+        let best = self.best().logit();
+        // Keeps the order, and what is kept of a sorted beginning is a sorted beginning.
+        self.list.retain(|c| weight(*c, best, 1.0) >= f64::from(p));
+        self.sorted = self.sorted.min(self.list.len());
+    }
+
+    /// Draws a candidate with probability wᵢ / Σ w, where wᵢ = exp((lᵢ − l₀) / temperature): the first in the list at
+    /// which the running sum of weights exceeds `unit` · Σ w.
+    ///
+    /// `unit` is in [0, 1).
+    pub(super) fn draw(&self, temperature: f32, unit: f64) -> u32 {
+        let best = self.best();
+        let target = unit * self.list.iter().map(|c| weight(*c, best.logit(), temperature)).sum::<f64>();
+        let mut sum = 0.0;
+        for candidate in &self.list {
+            sum += weight(*candidate, best.logit(), temperature);
+            if sum > target {
+                return candidate.id();
+            }
+        }
+        best.id()
+    }
+}
+
+/// exp((l − l₀) / temperature): 1 for the best candidate, whatever the temperature, and 0 for a logit of −∞.
+fn weight(candidate: Candidate, best: f32, temperature: f32) -> f64 {
+    f64::from(exp((candidate.logit() - best) / temperature))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Candidates with these probabilities, in their order.
+    fn of(probs: &[f32]) -> Candidates {
+        let logits: Vec<f32> = probs.iter().map(|p| p.ln()).collect();
+        let mut candidates = Candidates::new(logits.len());
+        candidates.fill(&logits);
+        candidates
+    }
+
+    fn ids(candidates: &Candidates) -> Vec<u32> {
+        let mut ids: Vec<u32> = candidates.list.iter().map(|c| c.id()).collect();
+        ids.sort();
+        ids
+    }
+
+    const PROBS: [f32; 5] = [0.1, 0.4, 0.05, 0.25, 0.2];
+
+    #[test]
+    fn top_k_keeps_the_largest() {
+        for (k, want) in [(0, &[0, 1, 2, 3, 4][..]), (1, &[1]), (2, &[1, 3]), (4, &[0, 1, 3, 4]), (9, &[0, 1, 2, 3, 4])]
+        {
+            let mut candidates = of(&PROBS);
+            candidates.top_k(k);
+            assert_eq!(ids(&candidates), want, "k = {k}");
+        }
+    }
+
+    #[test]
+    fn top_p_keeps_the_fewest_that_sum_to_p() {
+        for (p, want) in [
+            (0.0, &[1][..]),
+            (0.39, &[1]),
+            (0.41, &[1, 3]),
+            (0.64, &[1, 3]),
+            (0.7, &[1, 3, 4]),
+            (0.94, &[0, 1, 3, 4]),
+            (0.96, &[0, 1, 2, 3, 4]),
+            (1.0, &[0, 1, 2, 3, 4]),
+        ] {
+            let mut candidates = of(&PROBS);
+            candidates.top_p(p);
+            assert_eq!(ids(&candidates), want, "p = {p}");
+            // after top_k, probabilities are those of what top_k left
+            let mut candidates = of(&PROBS);
+            candidates.top_k(2);
+            candidates.top_p(p);
+            assert_eq!(ids(&candidates).len(), if p <= 0.4 / 0.65 { 1 } else { 2 }, "p = {p} after k = 2");
+        }
+    }
+
+    #[test]
+    fn min_p_keeps_what_is_p_times_as_probable_as_the_best() {
+        for (p, want) in [
+            (0.0, &[0, 1, 2, 3, 4][..]),
+            (0.12, &[0, 1, 2, 3, 4]),
+            (0.13, &[0, 1, 3, 4]),
+            (0.51, &[1, 3]),
+            (0.63, &[1]),
+            (1.0, &[1]),
+        ] {
+            let mut candidates = of(&PROBS);
+            candidates.min_p(p);
+            assert_eq!(ids(&candidates), want, "p = {p}");
+        }
+    }
+
+    #[test]
+    fn draw_maps_the_unit_interval_to_probabilities() {
+        // Listed by id, the running sums are 0.1, 0.5, 0.55, 0.8 and 1.
+        let candidates = of(&PROBS);
+        for (unit, want) in [(0.0, 0), (0.09, 0), (0.11, 1), (0.49, 1), (0.51, 2), (0.56, 3), (0.81, 4), (0.999_999, 4)]
+        {
+            assert_eq!(candidates.draw(1.0, unit), want, "{unit}");
+        }
+        // At temperature ½ probabilities are squared: 0.01, 0.16, 0.0025, 0.0625, 0.04 of 0.275.
+        for (unit, want) in [(0.035, 0), (0.038, 1), (0.61, 1), (0.62, 2), (0.63, 3), (0.86, 4)] {
+            assert_eq!(candidates.draw(0.5, unit), want, "{unit} at temperature 0.5");
+        }
+        // Near zero the best one is all there is.
+        for unit in [0.0, 0.5, 0.999_999] {
+            assert_eq!(candidates.draw(f32::from_bits(1), unit), 1);
+        }
+    }
+
+    #[test]
+    fn tokens_without_probability_are_never_drawn() {
+        let mut candidates = Candidates::new(4);
+        candidates.fill(&[f32::NEG_INFINITY, 1.0, f32::NEG_INFINITY, 1.0]);
+        assert_eq!((candidates.draw(1.0, 0.0), candidates.draw(1.0, 0.999_999)), (1, 3));
+    }
+
+    #[test]
+    fn equal_logits_prefer_the_lower_id() {
+        let mut candidates = Candidates::new(6);
+        candidates.fill(&[-0.0, -1.0, 0.0, -0.0, -1.0, 0.0]);
+        assert_eq!(candidates.greedy(), 0);
+        candidates.top_k(3);
+        assert_eq!(candidates.list.iter().map(|c| c.id()).collect::<Vec<_>>(), [0, 2, 3]);
+        candidates.top_p(0.1);
+        assert_eq!(ids(&candidates), [0]);
+    }
+
+    proptest! {
+        #[test]
+        fn candidates_keep_their_logits_and_compare_by_them(a in any::<f32>(), b in any::<f32>()) {
+            prop_assume!(!a.is_nan() && !b.is_nan());
+            let (x, y) = (Candidate::new(1, a), Candidate::new(2, b));
+            prop_assert_eq!((x.id(), x.logit()), (1, a));
+            prop_assert_eq!(x < y, a >= b);
+        }
+
+        #[test]
+        fn partial_sorting_agrees_with_sorting(
+            logits in prop::collection::vec(-4_i8..4, 1..300),
+            k in 0_usize..300,
+            p in 0.0_f32..1.1,
+        ) {
+            let logits: Vec<f32> = logits.into_iter().map(|l| f32::from(l) / 2.0).collect();
+            let (mut partial, mut whole) = (Candidates::new(logits.len()), Candidates::new(logits.len()));
+            partial.fill(&logits);
+            whole.fill(&logits);
+            whole.sort_first(logits.len());
+            for candidates in [&mut partial, &mut whole] {
+                candidates.top_k(k);
+                candidates.top_p(p);
+            }
+            // The sums were taken in another order, so that an edge may fall one candidate apart.
+            let n = partial.list.len().min(whole.list.len());
+            prop_assert!(partial.list.len().abs_diff(whole.list.len()) <= 1);
+            if p < 1.0 {
+                prop_assert_eq!(&partial.list[..n], &whole.list[..n]);
+            }
+        }
+    }
+}
