@@ -5,7 +5,7 @@
 //! and no other does. Rows are padded to a multiple of eight with zeros.
 
 use crate::error::{Error, Result};
-use crate::kernels::{Activation, Bf16x8, F16x8, Q4x8, Q6x8, Q8x8, matmul};
+use crate::kernels::{self, Activation, Bf16x8, F16x8, Q4x8, Q6x8, Q8x8};
 use crate::quant::{BlockQ6K, Format};
 use bytemuck::{Pod, Zeroable, cast_slice, cast_slice_mut};
 
@@ -117,12 +117,12 @@ impl Tensor {
     /// `x`: \[T × columns\], the values that `inputs` stands for; `out`: \[T × rows\].
     pub fn matmul(&self, out: &mut [f32], x: &[f32], inputs: &mut Inputs) {
         match &self.packed {
-            Packed::F32(w) => matmul(out, self.rows, w, x),
-            Packed::F16(w) => matmul(out, self.rows, w, x),
-            Packed::Bf16(w) => matmul(out, self.rows, w, x),
-            Packed::Q8(w) => matmul(out, self.rows, w, inputs.quants(x)),
-            Packed::Q4(w) => matmul(out, self.rows, w, inputs.quants(x)),
-            Packed::Q6(w) => matmul(out, self.rows, w, inputs.quants(x)),
+            Packed::F32(w) => kernels::matmul_f32(out, self.rows, w, x),
+            Packed::F16(w) => kernels::matmul_f16(out, self.rows, w, x),
+            Packed::Bf16(w) => kernels::matmul_bf16(out, self.rows, w, x),
+            Packed::Q8(w) => kernels::matmul_q8(out, self.rows, w, inputs.quants(x)),
+            Packed::Q4(w) => kernels::matmul_q4(out, self.rows, w, inputs.quants(x)),
+            Packed::Q6(w) => kernels::matmul_q6(out, self.rows, w, inputs.quants(x)),
         }
     }
 
@@ -247,7 +247,11 @@ impl Buffer {
             }
         }
         let tensor = Tensor { format: self.format, rows: self.rows, columns, packed: self.filling };
-        if tensor.is_finite() { Ok(tensor) } else { Err(Error::Format("holds a weight that is infinite or no number".into())) }
+        if tensor.is_finite() {
+            Ok(tensor)
+        } else {
+            Err(Error::Format("holds a weight that is infinite or no number".into()))
+        }
     }
 }
 
@@ -387,8 +391,7 @@ mod tests {
         buffer.pack().unwrap()
     }
 
-    const RUNNABLE: [Format; 6] =
-        [Format::F32, Format::F16, Format::BF16, Format::Q8_0, Format::Q4_0, Format::Q6_K];
+    const RUNNABLE: [Format; 6] = [Format::F32, Format::F16, Format::BF16, Format::Q8_0, Format::Q4_0, Format::Q6_K];
 
     #[test]
     fn packing_loses_nothing() {
@@ -420,13 +423,23 @@ mod tests {
             _ => return oracle::float_row(&plain, x),
         };
         let scales: Vec<f32> = match format {
-            Format::Q6_K => bytes.as_chunks::<210>().0.iter().map(BlockQ6K::from_bytes)
-                .flat_map(|block| (0..16).map(move |i| block.scale(i * 16))).collect(),
-            _ => bytes.chunks(row.block_bytes)
-                .map(|b| crate::quant::float::f16_to_f32(u16::from_le_bytes([b[0], b[1]]))).collect(),
+            Format::Q6_K => bytes
+                .as_chunks::<210>()
+                .0
+                .iter()
+                .map(BlockQ6K::from_bytes)
+                .flat_map(|block| (0..16).map(move |i| block.scale(i * 16)))
+                .collect(),
+            _ => bytes
+                .chunks(row.block_bytes)
+                .map(|b| crate::quant::float::f16_to_f32(u16::from_le_bytes([b[0], b[1]])))
+                .collect(),
         };
-        let quants: Vec<i8> =
-            plain.iter().enumerate().map(|(i, v)| if scales[i / run] == 0.0 { 0 } else { (v / scales[i / run]).round() as i8 }).collect();
+        let quants: Vec<i8> = plain
+            .iter()
+            .enumerate()
+            .map(|(i, v)| if scales[i / run] == 0.0 { 0 } else { (v / scales[i / run]).round() as i8 })
+            .collect();
         oracle::quant_row(&quants, &scales, run, &quantized)
     }
 
@@ -459,14 +472,24 @@ mod tests {
             let mut out = vec![0.0; 9];
             tensor.matmul(&mut out, &x, &mut Inputs::default());
             for (r, out) in out.iter().enumerate() {
-                assert_eq!(out.to_bits(), oracle_value(Format::F16, &bytes[r * columns * 2..][..columns * 2], &x).to_bits());
+                assert_eq!(
+                    out.to_bits(),
+                    oracle_value(Format::F16, &bytes[r * columns * 2..][..columns * 2], &x).to_bits()
+                );
             }
         }
     }
 
     #[test]
     fn weights_that_are_no_numbers_are_refused() {
-        for (format, at) in [(Format::F32, 3), (Format::F16, 1), (Format::BF16, 1), (Format::Q8_0, 1), (Format::Q4_0, 1), (Format::Q6_K, 209)] {
+        for (format, at) in [
+            (Format::F32, 3),
+            (Format::F16, 1),
+            (Format::BF16, 1),
+            (Format::Q8_0, 1),
+            (Format::Q4_0, 1),
+            (Format::Q6_K, 209),
+        ] {
             let mut buffer = Buffer::new(format, 8, 256).unwrap();
             buffer.bytes_mut()[at] = 0x7f;
             buffer.bytes_mut()[at - 1] = 0xff;

@@ -87,8 +87,9 @@ impl Array {
     /// Element `i`, widened; `None` past the end.
     pub fn get(&self, i: usize) -> Option<Value> {
         match self {
-            Array::Str(strings) => (i < strings.len())
-                .then(|| Value::Str(String::from_utf8_lossy(strings.get(i)).into_owned())),
+            Array::Str(strings) => {
+                (i < strings.len()).then(|| Value::Str(String::from_utf8_lossy(strings.get(i)).into_owned()))
+            }
             Array::Num { kind, bytes } => {
                 let n = kind.bytes()?;
                 Some(number(*kind, bytes.get(i * n..(i + 1) * n)?))
@@ -190,7 +191,9 @@ impl Metadata {
         let Some(value) = self.get(key) else { return Ok(None) };
         match read(value) {
             Some(read) => Ok(Some(read)),
-            None => Err(Error::Format(format!("the metadata key {key} should be {want}; this file has another type there"))),
+            None => {
+                Err(Error::Format(format!("the metadata key {key} should be {want}; this file has another type there")))
+            }
         }
     }
 

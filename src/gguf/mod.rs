@@ -115,7 +115,8 @@ impl Gguf {
 
     /// The format that most of the parameters are stored in; `None` without tensors.
     pub fn main_format(&self) -> Option<Format> {
-        let parameters = |format| self.tensors.iter().filter(|t| t.format == format).map(TensorInfo::n_elements).sum::<u64>();
+        let parameters =
+            |format| self.tensors.iter().filter(|t| t.format == format).map(TensorInfo::n_elements).sum::<u64>();
         self.tensors.iter().map(|tensor| tensor.format).max_by_key(|format| parameters(*format))
     }
 
@@ -133,7 +134,9 @@ fn read_header(r: &mut Reader<'_>) -> Result<Gguf, Stop> {
     let alignment = match metadata.u32("general.alignment")? {
         None => DEFAULT_ALIGNMENT,
         Some(a) if a.is_power_of_two() && (8..=MAX_ALIGNMENT).contains(&a) => a,
-        Some(a) => return bad(format!("general.alignment is {a}; it must be a power of two from 8 to {MAX_ALIGNMENT}")),
+        Some(a) => {
+            return bad(format!("general.alignment is {a}; it must be a power of two from 8 to {MAX_ALIGNMENT}"));
+        }
     };
     let mut tensors = Vec::new();
     for _ in 0..n_tensors {

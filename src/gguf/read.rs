@@ -87,7 +87,9 @@ impl<'a> Reader<'a> {
     fn value_type(&mut self, key: &str) -> Result<ValueType, Stop> {
         let id = self.u32()?;
         ValueType::from_id(id).ok_or_else(|| {
-            Stop::Bad(Error::Format(format!("the metadata key {key} has the unknown value type {id}: the file is damaged")))
+            Stop::Bad(Error::Format(format!(
+                "the metadata key {key} has the unknown value type {id}: the file is damaged"
+            )))
         })
     }
 

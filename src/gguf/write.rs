@@ -9,7 +9,8 @@ use crate::quant::Format;
 ///
 /// Nothing is checked: hostile files are written by the same hand as sound ones, and [`Gguf::parse`] is the judge.
 pub fn write(metadata: &Metadata, tensors: &[(&str, &[u64], Format, &[u8])]) -> Vec<u8> {
-    let alignment = metadata.u32("general.alignment").ok().flatten().unwrap_or(super::DEFAULT_ALIGNMENT).max(1) as usize;
+    let alignment =
+        metadata.u32("general.alignment").ok().flatten().unwrap_or(super::DEFAULT_ALIGNMENT).max(1) as usize;
     let mut out = b"GGUF".to_vec();
     out.extend(3u32.to_le_bytes());
     out.extend((tensors.len() as u64).to_le_bytes());

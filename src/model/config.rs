@@ -180,7 +180,9 @@ fn n_vocab(gguf: &Gguf) -> Result<usize> {
             tokens.len()
         )));
     }
-    u32::try_from(n_vocab).map(|n| n as usize).map_err(|_| Error::Limit(format!("a vocabulary of {n_vocab} tokens is too large")))
+    u32::try_from(n_vocab)
+        .map(|n| n as usize)
+        .map_err(|_| Error::Limit(format!("a vocabulary of {n_vocab} tokens is too large")))
 }
 
 /// The keys of one architecture, which all begin with its name.
@@ -223,13 +225,19 @@ impl Keys<'_> {
                 let each = self.metadata.i32s(&name)?.unwrap_or_default();
                 match each.first() {
                     Some(first) if each.iter().all(|n| n == first) => Some(*first as u32),
-                    _ => return Err(Error::Unsupported(format!("{name} differs from layer to layer, which cannot be run yet"))),
+                    _ => {
+                        return Err(Error::Unsupported(format!(
+                            "{name} differs from layer to layer, which cannot be run yet"
+                        )));
+                    }
                 }
             }
             _ => self.metadata.u32(&name)?,
         };
         match found {
-            Some(n) if n == 0 || n > max => Err(Error::Format(format!("{name} is {n}; it must lie between 1 and {max}"))),
+            Some(n) if n == 0 || n > max => {
+                Err(Error::Format(format!("{name} is {n}; it must lie between 1 and {max}")))
+            }
             n => Ok(n.map(|n| n as usize)),
         }
     }
@@ -237,7 +245,9 @@ impl Keys<'_> {
     fn rope(&self, pairing: Pairing, head_dim: usize) -> Result<Rope> {
         let n_rot = self.optional_dim("rope.dimension_count")?.unwrap_or(head_dim);
         if n_rot % 2 != 0 || n_rot > head_dim {
-            return Err(Error::Format(format!("rope.dimension_count is {n_rot}; it must be even and at most {head_dim}")));
+            return Err(Error::Format(format!(
+                "rope.dimension_count is {n_rot}; it must be even and at most {head_dim}"
+            )));
         }
         let scaling = self.metadata.str(&self.name("rope.scaling.type"))?.unwrap_or("none");
         let linear = match scaling {
@@ -245,11 +255,18 @@ impl Keys<'_> {
             "linear" => self.f32("rope.scaling.factor")?,
             other => {
                 let other: String = other.chars().take(64).collect();
-                return Err(Error::Unsupported(format!("rotary positions scaled by \"{other}\" cannot be run yet; none and linear can")));
+                return Err(Error::Unsupported(format!(
+                    "rotary positions scaled by \"{other}\" cannot be run yet; none and linear can"
+                )));
             }
         };
         let factor = linear.or(self.f32("rope.scale_linear")?).unwrap_or(1.0);
-        Ok(Rope { pairing, n_rot, freq_base: self.f32("rope.freq_base")?.unwrap_or(10_000.0), freq_scale: 1.0 / factor })
+        Ok(Rope {
+            pairing,
+            n_rot,
+            freq_base: self.f32("rope.freq_base")?.unwrap_or(10_000.0),
+            freq_scale: 1.0 / factor,
+        })
     }
 
     fn refuse_what_is_not_built(&self) -> Result<()> {

@@ -63,7 +63,9 @@ impl Loader {
         let Some(body) = &mut self.body else {
             if self.collected.len() < self.filled + PIECE {
                 let more = self.filled.max(PIECE);
-                self.collected.try_reserve(more).map_err(|_| Error::Limit("there is no memory for the header".into()))?;
+                self.collected
+                    .try_reserve(more)
+                    .map_err(|_| Error::Limit("there is no memory for the header".into()))?;
                 self.collected.resize(self.filled + more, 0);
             }
             return Ok(&mut self.collected[self.filled..]);

@@ -51,9 +51,9 @@ impl Session {
     fn choose_n_ctx(model: &Model, asked: Option<u32>) -> Result<usize> {
         match (asked.map(|n| n as usize), model.max_positions()) {
             (Some(0), _) => Err(Error::Argument("a context of 0 tokens holds no text: ask for 1 or more".into())),
-            (Some(n), Some(max)) if n > max => {
-                Err(Error::Argument(format!("a context of {n} tokens was asked for; this model has positions for {max}")))
-            }
+            (Some(n), Some(max)) if n > max => Err(Error::Argument(format!(
+                "a context of {n} tokens was asked for; this model has positions for {max}"
+            ))),
             (Some(n), _) => Ok(n),
             (None, _) => Ok(model.config().n_ctx_train.min(DEFAULT_N_CTX)),
         }

@@ -177,8 +177,7 @@ impl Engine {
     }
 
     pub(super) fn begin(&mut self, prompt: &JsValue, options: JsValue) -> JsResult<Started> {
-        let options: StartOptions =
-            if options.is_undefined() { StartOptions::default() } else { from_js(options)? };
+        let options: StartOptions = if options.is_undefined() { StartOptions::default() } else { from_js(options)? };
         let tokens = match prompt.dyn_ref::<Uint32Array>() {
             Some(tokens) => Ok(tokens.to_vec()),
             None => to_text(prompt).and_then(|text| self.tokenizer.encode_prompt(&text, options.parse_special)),

@@ -4,8 +4,8 @@
 //! go second as they are, and activations that meet byte weights are split into what is above and what is below zero:
 //! w·x = w·max(x, 0) − w·max(−x, 0). Sums of two products stay within i16 (2 · 128 · 127), so no lowering saturates.
 
-use super::activation::Activation;
-use super::lanes::I4;
+use crate::activation::Activation;
+use crate::lanes::I4;
 use core::arch::wasm32::*;
 
 pub const BUILD: &str = "relaxed";

@@ -1,6 +1,6 @@
 //! The kernels as plain loops: slow, and the definition of every order. Tests hold the fast ones to their bits.
 
-use super::activation::Activation;
+use crate::activation::Activation;
 
 /// Adds eight running sums as every reduction ends: j with j + 4, then (0 + 2) + (1 + 3).
 fn close(sums: [f32; 8]) -> f32 {

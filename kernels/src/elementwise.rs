@@ -1,6 +1,6 @@
 //! Functions of one value, or of values side by side: no sums, so no order to fix.
 
-use super::lanes::{F4, map_in_place, zip_in_place};
+use crate::lanes::{F4, map_in_place, zip_in_place};
 
 /// eˣ in four lanes, within 2 ulp: +, −, × and integer operations only.
 ///
@@ -10,7 +10,7 @@ use super::lanes::{F4, map_in_place, zip_in_place};
 /// # Source
 /// The reduction and coefficients of `expf` in the Cephes library (S. Moshier).
 #[inline(always)]
-pub(super) fn exp4(x: F4) -> F4 {
+pub(crate) fn exp4(x: F4) -> F4 {
     let x = x.max(F4::splat(-104.0)).min(F4::splat(89.0));
     let n = x.mul(F4::splat(core::f32::consts::LOG2_E)).nearest();
     let r = x.sub(n.mul(F4::splat(0.693_359_4))).sub(n.mul(F4::splat(-2.121_944_4e-4)));
@@ -143,7 +143,10 @@ mod tests {
 
     fn worst(from: f32, to: f32, f: impl Fn(f32) -> f32, exact: impl Fn(f64) -> f64) -> f64 {
         let n = 2_000_000;
-        (0..=n).map(|i| from + (to - from) * (i as f32 / n as f32)).map(|x| ulps(f(x), exact(f64::from(x)))).fold(0.0, f64::max)
+        (0..=n)
+            .map(|i| from + (to - from) * (i as f32 / n as f32))
+            .map(|x| ulps(f(x), exact(f64::from(x))))
+            .fold(0.0, f64::max)
     }
 
     #[test]
@@ -171,7 +174,8 @@ mod tests {
         for i in -80..80 {
             let x = i as f32 / 8.0;
             let d = f64::from(x);
-            let gelu_exact = 0.5 * d * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * d * (1.0 + 0.044715 * d * d)).tanh());
+            let gelu_exact =
+                0.5 * d * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * d * (1.0 + 0.044715 * d * d)).tanh());
             assert!((f64::from(gelu(x)) - gelu_exact).abs() < 1e-6);
             assert!((f64::from(silu(x)) - d / (1.0 + (-d).exp())).abs() < 1e-6);
         }

@@ -1,7 +1,7 @@
 //! Integer dot products in plain Rust: what runs natively, and the meaning of the other builds' versions.
 
-use super::activation::Activation;
-use super::lanes::I4;
+use crate::activation::Activation;
+use crate::lanes::I4;
 
 pub const BUILD: &str = "portable";
 

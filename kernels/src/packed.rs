@@ -11,9 +11,9 @@
 //! One column step of four rows fills 16 bytes, so a dot product needs no horizontal sum, and a matrix is read as one
 //! sequential stream.
 
-use super::activation::Activation;
-use super::dot::{dot_bytes, dot_nibbles};
-use super::lanes::{F4, I4};
+use crate::activation::Activation;
+use crate::dot::{dot_bytes, dot_nibbles};
+use crate::lanes::{F4, I4};
 use bytemuck::{Pod, Zeroable};
 
 /// 8 rows × 32 columns of Q8_0: the same 272 bytes that the file uses for them.
@@ -49,14 +49,12 @@ pub struct Q6x8 {
 const _: () = assert!(size_of::<Q8x8>() == 272 && size_of::<Q4x8>() == 144 && size_of::<Q6x8>() == 320);
 
 /// One number for each of eight rows: rows 0 to 3, rows 4 to 7.
-#[doc(hidden)]
-pub type Rows = [F4; 2];
+pub(crate) type Rows = [F4; 2];
 
 /// A packed layout of integers: 8 rows × 32 columns.
-pub trait QuantBlock: Pod {
+pub(crate) trait QuantBlock: Pod {
     /// For each of `N` inputs, adds this block's share of the dot product of each row: scale · x.d · Σ q·x.q. The
     /// integer sum is exact; the products and the one addition are in this order.
-    #[doc(hidden)]
     fn accumulate<const N: usize>(&self, x: [&Activation; N], sums: &mut [Rows; N]);
 }
 
@@ -115,9 +113,8 @@ impl QuantBlock for Q6x8 {
 }
 
 /// A packed layout of floats: the values of 8 rows in one column.
-pub trait FloatBlock: Pod {
+pub(crate) trait FloatBlock: Pod {
     /// The eight values as floats, exactly.
-    #[doc(hidden)]
     fn widen(&self) -> Rows;
 }
 

@@ -4,6 +4,9 @@
 //! array that the compiler vectorises as it can. What may differ between builds is how the exact integer dot products
 //! are computed (`dot_*`), because integers have no rounding. The order of every float addition is part of a kernel's
 //! definition and is written down beside it; [`oracle`] holds the plain loops that define it, and the tests compare.
+//!
+//! The crate stands apart from the engine for one reason: Cargo sets the optimization level by package, and these
+//! functions are compiled for speed where the rest is compiled for size. So nothing generic is public here.
 
 mod activation;
 mod elementwise;
@@ -25,9 +28,11 @@ mod dot;
 mod dot;
 
 pub use activation::{Activation, quantize_activations};
-pub use elementwise::{add, exp, gelu, gelu_in_place, gelu_mul, rope_adjacent, rope_halves, scale, silu, silu_in_place};
+pub use elementwise::{
+    add, exp, gelu, gelu_in_place, gelu_mul, rope_adjacent, rope_halves, scale, silu, silu_in_place,
+};
 pub use elementwise::{silu_mul, tanh};
-pub use matmul::{Layout, matmul};
+pub use matmul::{matmul_bf16, matmul_f16, matmul_f32, matmul_q4, matmul_q6, matmul_q8};
 pub use packed::{Bf16x8, F16x8, Q4x8, Q6x8, Q8x8};
 pub use reduce::{add_scaled, dot, layer_norm, max_and_exp_sum, probability, rms_norm, softmax, sum};
 

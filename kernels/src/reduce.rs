@@ -3,8 +3,8 @@
 //! The order: eight running sums, value i going to sum i mod 8; at the end sums j and j + 4 are added (j < 4), and of
 //! those four (0 + 2) + (1 + 3). A missing value at the tail counts as +0.
 
-use super::elementwise::exp4;
-use super::lanes::{F4, map_in_place};
+use crate::elementwise::exp4;
+use crate::lanes::{F4, map_in_place};
 
 /// Adds `f(i)` over groups of eight positions; `f` gets a range and must return zeros past its end.
 #[inline(always)]
@@ -39,7 +39,6 @@ fn part(xs: &[f32], at: usize) -> [F4; 2] {
 }
 
 /// Σ a[i]·b[i]. Both slices have the same length.
-#[inline]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let n = a.len().min(b.len());
     let (a, b) = (&a[..n], &b[..n]);
@@ -53,9 +52,8 @@ pub fn sum(xs: &[f32]) -> f32 {
 }
 
 /// `out[i] += factor · xs[i]`. Both slices have the same length.
-#[inline]
 pub fn add_scaled(out: &mut [f32], factor: f32, xs: &[f32]) {
-    super::lanes::zip_in_place(out, xs, |o, x| o.add(F4::splat(factor).mul(x)));
+    crate::lanes::zip_in_place(out, xs, |o, x| o.add(F4::splat(factor).mul(x)));
 }
 
 /// RMSNorm: `out[i] = x[i] / √(Σx²/n + eps) · weight[i]`.
@@ -90,7 +88,7 @@ pub fn layer_norm(out: &mut [f32], x: &[f32], weight: &[f32], bias: Option<&[f32
         *o = *o * scale * w;
     }
     if let Some(bias) = bias {
-        super::add(out, bias);
+        crate::add(out, bias);
     }
 }
 
@@ -99,7 +97,7 @@ pub fn softmax(xs: &mut [f32]) {
     let max = xs.iter().fold(f32::NEG_INFINITY, |m, x| if *x > m { *x } else { m });
     map_in_place(xs, |x| exp4(x.sub(F4::splat(max))));
     let scale = 1.0 / sum(xs);
-    super::scale(xs, scale);
+    crate::scale(xs, scale);
 }
 
 /// The largest of `xs` and Σ e^(x − largest): what a softmax divides by.
@@ -121,13 +119,13 @@ pub fn max_and_exp_sum(xs: &[f32]) -> (f32, f32) {
 /// The softmax probability of one of `logits`; 0 past their end.
 pub fn probability(logits: &[f32], i: usize) -> f32 {
     let (max, sum) = max_and_exp_sum(logits);
-    logits.get(i).map_or(0.0, |x| super::exp(x - max) / sum)
+    logits.get(i).map_or(0.0, |x| crate::exp(x - max) / sum)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::oracle;
     use super::*;
+    use crate::oracle;
     use proptest::prelude::*;
 
     proptest! {

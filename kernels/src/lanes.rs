@@ -134,8 +134,6 @@ mod imp {
 
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 mod imp {
-    use crate::quant::float::bf16_to_f32;
-
     /// Four f32.
     #[derive(Clone, Copy)]
     #[repr(align(16))]
@@ -234,7 +232,7 @@ mod imp {
         /// Four bf16, given by their bits, widened exactly.
         #[inline(always)]
         pub fn from_bf16(h: &[u16; 4]) -> F4 {
-            F4(h.map(bf16_to_f32))
+            F4(h.map(|h| f32::from_bits(u32::from(h) << 16)))
         }
     }
 

@@ -1,6 +1,6 @@
 //! Activations in 8 bits, for the integer dot products.
 
-use super::lanes::F4;
+use crate::lanes::F4;
 use bytemuck::Zeroable;
 
 /// 32 activations: `x[i] ≈ d · q[i]`.

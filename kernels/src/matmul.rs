@@ -10,26 +10,25 @@
 //!             sums[input][row] += that block's share        one f32 addition a block
 //! ```
 
-use super::activation::Activation;
-use super::lanes::F4;
-use super::packed::{Bf16x8, F16x8, FloatBlock, Q4x8, Q6x8, Q8x8, QuantBlock, Rows};
+use crate::activation::Activation;
+use crate::lanes::F4;
+use crate::packed::{Bf16x8, F16x8, FloatBlock, Q4x8, Q6x8, Q8x8, QuantBlock, Rows};
 use bytemuck::Pod;
 
 /// Inputs that are taken together when there are that many.
 const TILE: usize = 4;
 
 /// A packed layout that can be multiplied: its element, and what it is multiplied with.
-pub trait Layout: Pod {
+trait Layout: Pod {
     /// f32, or [`Activation`] for 32 columns at a time.
-    type Input: Copy;
+    type Input;
 
     /// Eight rows (`w`: one group, all columns) times `N` inputs of that many columns.
-    #[doc(hidden)]
     fn tile<const N: usize>(w: &[Self], x: [&[Self::Input]; N]) -> [Rows; N];
 }
 
 macro_rules! layouts {
-    ($($layout:ty: $input:ty => $tile:ident),+ $(,)?) => {$(
+    ($($matmul:ident: $layout:ty, $input:ty => $tile:ident),+ $(,)?) => {$(
         impl Layout for $layout {
             type Input = $input;
             #[inline(always)]
@@ -37,24 +36,29 @@ macro_rules! layouts {
                 $tile(w, x)
             }
         }
+
+        /// out\[t\]\[r\] = Σₖ w\[r\]\[k\] · x\[t\]\[k\].
+        ///
+        /// # Shapes
+        /// `w`: ⌈rows / 8⌉ groups of eight rows, each with all columns; `x`: \[T × columns\] floats, or one
+        /// [`Activation`] for 32 of them; `out`: \[T × rows\].
+        pub fn $matmul(out: &mut [f32], rows: usize, w: &[$layout], x: &[$input]) {
+            matmul(out, rows, w, x);
+        }
     )+};
 }
 
 layouts! {
-    Q8x8: Activation => quant_tile,
-    Q4x8: Activation => quant_tile,
-    Q6x8: Activation => quant_tile,
-    [f32; 8]: f32 => float_tile,
-    F16x8: f32 => float_tile,
-    Bf16x8: f32 => float_tile,
+    matmul_q8: Q8x8, Activation => quant_tile,
+    matmul_q4: Q4x8, Activation => quant_tile,
+    matmul_q6: Q6x8, Activation => quant_tile,
+    matmul_f32: [f32; 8], f32 => float_tile,
+    matmul_f16: F16x8, f32 => float_tile,
+    matmul_bf16: Bf16x8, f32 => float_tile,
 }
 
-/// Multiplies a packed matrix with T inputs.
-///
-/// # Shapes
-/// `w`: ⌈rows / 8⌉ groups of eight rows; `x`: \[T × columns\] (for [`Activation`]: T × columns / 32); `out`:
-/// \[T × rows\].
-pub fn matmul<L: Layout>(out: &mut [f32], rows: usize, w: &[L], x: &[L::Input]) {
+/// Multiplies a packed matrix with T inputs; see [`matmul_f32`] and its like for the shapes.
+fn matmul<L: Layout>(out: &mut [f32], rows: usize, w: &[L], x: &[L::Input]) {
     let row_len = w.len() / rows.div_ceil(8).max(1);
     if row_len == 0 {
         return;

@@ -1,7 +1,7 @@
 //! Integer dot products for plain simd128: bytes widened to i16, pairs multiplied and added by `i32x4.dot_i16x8_s`.
 
-use super::activation::Activation;
-use super::lanes::I4;
+use crate::activation::Activation;
+use crate::lanes::I4;
 use core::arch::wasm32::*;
 
 pub const BUILD: &str = "simd128";
