@@ -7,12 +7,12 @@
 pub mod error;
 pub mod quant;
 pub use pagelm_kernels as kernels;
+pub mod tensor;
 pub mod gguf;
+pub mod tokenizer;
 pub mod model;
 pub mod sampler;
 pub mod session;
-pub mod tensor;
-pub mod tokenizer;
 #[cfg(target_arch = "wasm32")]
 pub mod web;
 

@@ -2,6 +2,7 @@
 
 use super::engine::{Engine, Stepped};
 use super::{JsResult, to_js, to_js_error};
+use crate::error::Error;
 use crate::session::StopReason;
 use js_sys::Promise;
 use serde::Serialize;
@@ -48,7 +49,7 @@ impl Drop for EventLoop {
 }
 
 fn clock() -> JsResult<Performance> {
-    let no_page = || to_js_error(crate::Error::Unsupported("generateInto needs a page; a worker has none".into()));
+    let no_page = || to_js_error(Error::Unsupported("generateInto needs a page; a worker has none".into()));
     web_sys::window().and_then(|window| window.performance()).ok_or_else(no_page)
 }
 

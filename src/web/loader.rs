@@ -1,7 +1,7 @@
 //! Bytes from JS into the loader, without a stop in between.
 
 use super::{Engine, JsResult, to_js_error};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::model;
 use crate::session::Session;
 use crate::tokenizer::Tokenizer;
@@ -69,7 +69,7 @@ impl Loader {
 impl Loader {
     /// Reads the tokenizer as soon as the header is there, so that a file whose text cannot be read is refused before
     /// its weights are downloaded.
-    fn read_tokenizer(&mut self) -> crate::Result<()> {
+    fn read_tokenizer(&mut self) -> Result<()> {
         if let (None, Some(header)) = (&self.tokenizer, self.inner.header()) {
             self.tokenizer = Some(Tokenizer::from_metadata(&header.metadata)?);
         }
