@@ -1,0 +1,105 @@
+"""Readers: every corpus, as a stream of documents with its licence and its author.
+
+A reader only knows where a corpus keeps its text. What is kept, and in which words, is decided in `clean` and
+`prepare`.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .clean import is_non_commercial, join_lines
+
+
+@dataclass
+class Document:
+    source: str  # the name in SOURCES
+    text: str
+    licence: str
+    title: str = ""
+    author: str = ""
+    note: str = ""
+
+
+# name → (what it is, licence, attribution line for the model card)
+SOURCES = {
+    "tinystories": ("TinyStories samples: very short stories in the words of a three-year-old",
+                    "CDLA-Sharing-1.0", "TinyStories, Ronen Eldan and Yuanzhi Li (Microsoft Research), 2023"),
+    "child": ("Child-appropriate tales from the snakes (YS-LLM) collection, written by Llama 3.1",
+              "MIT (repository); Llama 3.1 Community License (origin)", "snakes / YS-LLM. Built with Llama"),
+    "bedtime": ("Bedtime stories from the snakes (YS-LLM) collection, written by Llama 3.1",
+                "MIT (repository); Llama 3.1 Community License (origin)", "snakes / YS-LLM. Built with Llama"),
+    "storyweaver": ("StoryWeaver picture books in English", "CC-BY-4.0",
+                    "Pratham Books and the authors listed in story-credits.md"),
+    "african-storybook": ("African Storybook picture books in English", "CC-BY-4.0",
+                          "African Storybook and the authors listed in story-credits.md"),
+    "aesop": ("The Aesop for Children (Library of Congress, read.gov/aesop)", "public domain", "Aesop; Milo Winter, 1919"),
+}
+
+
+def tinystories(root):
+    """Stories one after another; a single line break ends a story, an empty line only a paragraph.
+
+    The cased file comes first, so that de-duplication keeps it and not its lower-cased copy.
+    """
+    for name in ("s-ajaykumar-tiny_stories.txt", "arnoochka-tinystories.txt"):
+        story = ""
+        for piece in re.split(r"(?<!\n)\n(?!\n)", _read(root / "tinystories" / name)):
+            # Some stories contain single line breaks before speech: short pieces that open no story belong to the last.
+            opens = re.match(r"\s*(once|one|there|in a|long ago|at the|on a|it was)\b", piece, re.I)
+            if story and piece.strip() and not opens and len(piece.split()) < 70:
+                story += "\n\n" + piece
+                continue
+            if story.strip():
+                yield Document("tinystories", story, SOURCES["tinystories"][1], note=name)
+            story = piece
+        # The last story of a sample is cut off in the middle and is left out.
+
+
+def snakes(root, source, prefix):
+    """`prompt <start> answer <end>`; the answer is the story."""
+    for path in sorted((root / "snakes").glob(f"{prefix}-*.md")):
+        for prompt, answer in re.findall(r"([^\n]*)<start>(.*?)<end>", _read(path), re.S):
+            title = re.search(r"`(.*?)`", prompt)
+            yield Document(source, answer, SOURCES[source][1], title=title[1] if title else "")
+
+
+def picture_books(root, source, folder):
+    """Markdown picture books: `# title`, `##` between pages, licence and names in a list at the end.
+
+    The folder's README also names a licence per story; the stricter of the two counts.
+    """
+    folder = root / folder / "en"
+    listed = dict(re.findall(r"^(\d{4}) \|.*\| *(.*?) *$", _read(folder / "README.md"), re.M))
+    for path in sorted(folder.glob("[0-9]*.md")):
+        text = _read(path)
+        meta = dict(re.findall(r"^\* ([^:\n]+): *(.*?) *$", text, re.M))
+        licences = [meta.get("License", "not stated"), listed.get(path.name[:4], "not stated")]
+        licence = next((x for x in licences if is_non_commercial(x)), licences[0])
+        title = re.search(r"^# +(.*)$", text, re.M)
+        body = re.sub(r"^(# |\* [A-Z]).*$", "", text, flags=re.M)
+        pages = [join_lines(page.strip()) for page in re.split(r"^##.*$", body, flags=re.M)]
+        yield Document(source, "\n\n".join(page for page in pages if page), licence,
+                       title=title[1].strip() if title else path.stem, author=meta.get("Text", ""),
+                       note=meta.get("Translation", meta.get("Translated By", "")))
+
+
+def aesop(root):
+    for fable in json.loads(_read(root / "fairytales-misc" / "aesop4children.json")):
+        yield Document("aesop", fable["fable"], "public domain", title=fable["title"], author="Aesop")
+
+
+def read_all(root):
+    """Every document of every source, in a fixed order."""
+    root = Path(root)
+    yield from tinystories(root)
+    yield from snakes(root, "child", "generated-child")
+    yield from snakes(root, "bedtime", "generated-bedtime")
+    yield from picture_books(root, "storyweaver", "storyweaver-pb")
+    yield from picture_books(root, "african-storybook", "african-storybook")
+    yield from aesop(root)
+
+
+def _read(path):
+    return Path(path).read_text(encoding="utf-8", errors="replace")

@@ -1,0 +1,159 @@
+"""corpora → clean documents → train / held-out → token shards, with a table of what there is."""
+
+import json
+import re
+import tarfile
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from . import clean
+from .corpora import SOURCES, read_all
+from .truecase import Truecaser
+
+ARCHIVES = ("snakes", "picture-books", "children-classics")
+MIN_WORDS, MAX_WORDS = 25, 1500
+BOILERPLATE = re.compile(r"^(?:here(?:'s| is)|sure|certainly|of course|okay)\b[^\n]{0,120}:\s*\n", re.I)
+REFUSAL = re.compile(r"\b(?:as an ai|language model|I can(?:'t|not) (?:fulfill|create|write|help))\b", re.I)
+
+
+def unpack(corpora, into):
+    into.mkdir(parents=True, exist_ok=True)
+    for name in ARCHIVES:
+        stamp = into / f".{name}"
+        if not stamp.exists():
+            with tarfile.open(Path(corpora) / f"{name}.tar.xz") as archive:
+                archive.extractall(into, filter="data")
+            stamp.touch()
+
+
+def tidy(text, title):
+    """Markdown, a repeated title and a generator's small talk removed; then the normal form."""
+    text = BOILERPLATE.sub("", text.strip())
+    if title and text.startswith(title + "\n"):
+        text = text[len(title):].lstrip()
+    text = re.sub(r"^(?:\*\*[^*\n]+\*\*|#+ [^\n]*)\s*\n", "", text)
+    text = re.sub(r"\*{1,3}([^*\n]+)\*{1,3}", r"\1", text)
+    text = re.sub(r"^(?:---+|\* \* \*|~+)\s*$", "", text, flags=re.M)
+    text = re.sub(r"\(?\b(?:Note:|I hope you)[^\n]*$", "", text.strip())
+    return clean.normalise(text)
+
+
+def rejection(document, rules):
+    """Why a document is left out, or None."""
+    if clean.is_non_commercial(document.licence):
+        return "licence: NC"
+    if clean.is_share_alike(document.licence) and not document.licence.startswith("CDLA"):
+        return "licence: share-alike"
+    if document.licence == "not stated":
+        return "licence: not stated"
+    words = len(document.text.split())
+    if not MIN_WORDS <= words <= MAX_WORDS:
+        return "length"
+    if REFUSAL.search(document.text) or re.search(r"https?://|[<>{}\\|]|www\.", document.text):
+        return "not a story"
+    if sum(c.isascii() for c in document.text) < 0.97 * len(document.text):
+        return "not English"
+    if not re.search(r"[.!?]['\")]*$", document.text):
+        return "no ending"
+    category = clean.safety_violation(document.text, rules)
+    return f"safety: {category}" if category else None
+
+
+def without_duplicates(documents, removed):
+    """Exact copies by fingerprint, near copies by MinHash (Jaccard ≥ 0.7 of 5-word shingles).
+
+    Held-out documents are placed first: a training text that resembles one of them is the one to go.
+    """
+    from datasketch import MinHash, MinHashLSH
+
+    index, seen = MinHashLSH(threshold=0.7, num_perm=64), set()
+    for number, document in enumerate(sorted(documents, key=lambda d: not clean.is_held_out(d.text))):
+        mark = clean.fingerprint(document.text)
+        if mark in seen:
+            removed[document.source]["duplicate: exact"] += 1
+            continue
+        seen.add(mark)
+        words = re.findall(r"\w+", document.text.casefold())
+        sketch = MinHash(num_perm=64, seed=1)
+        sketch.update_batch([" ".join(words[i:i + 5]).encode() for i in range(max(1, len(words) - 4))])
+        if index.query(sketch):
+            removed[document.source]["duplicate: near"] += 1
+            continue
+        index.insert(number, sketch)
+        yield document
+
+
+def documents(corpora, data, removed):
+    unpack(corpora, data / "corpora")
+    version, rules = clean.load_safety_rules()
+    everything = list(read_all(data / "corpora"))
+    for document in everything:
+        document.text = tidy(document.text, document.title)
+    lower_cased = {id(d) for d in everything if d.note.startswith("arnoochka")}
+    truecase = Truecaser(d.text for d in everything if id(d) not in lower_cased)
+    for document in everything:
+        if id(document) in lower_cased:
+            document.text = truecase(document.text)
+    kept = []
+    for document in everything:
+        reason = rejection(document, rules)
+        if reason:
+            removed[document.source][reason] += 1
+        else:
+            kept.append(document)
+    print(f"safety rules, version {version}")
+    return without_duplicates(kept, removed)
+
+
+def run(args):
+    data, removed = Path(args.data), defaultdict(Counter)
+    (data / "documents").mkdir(parents=True, exist_ok=True)
+    splits = {"train": [], "held-out": []}
+    for document in documents(args.corpora, data, removed):
+        splits["held-out" if clean.is_held_out(document.text) else "train"].append(document)
+    for split, kept in splits.items():
+        with open(data / "documents" / f"{split}.jsonl", "w", encoding="utf-8") as out:
+            for document in sorted(kept, key=lambda d: clean.fingerprint(d.text)[:64]):
+                out.write(json.dumps(vars(document), ensure_ascii=False) + "\n")
+    (data / "removed.json").write_text(json.dumps(removed, indent=1))
+    print("\nleft out:")
+    for source, reasons in removed.items():
+        print(f"  {source}: " + ", ".join(f"{reason} {n}" for reason, n in sorted(reasons.items())))
+    credits(splits["train"] + splits["held-out"], data / "story-credits.md")
+
+    from . import tokenizer
+    if not (data / "tokenizer.json").exists():
+        tokenizer.train(data, args.vocab)
+    tokenizer.write_shards(data)
+    table(data)
+
+
+def table(data):
+    """Source, documents, tokens, share, licence."""
+    counts = json.loads((data / "tokens" / "counts.json").read_text())
+    total = sum(counts["train"][s]["tokens"] for s in SOURCES)
+    lines = ["| source | documents | tokens | share | held out (documents) | licence |", "|---|---:|---:|---:|---:|---|"]
+    for source, (_, licence, _) in SOURCES.items():
+        train, held = counts["train"][source], counts["held-out"][source]
+        lines.append(f"| {source} | {train['documents']:,} | {train['tokens']:,} | {train['tokens'] / total:.1%} "
+                     f"| {held['documents']} | {licence} |")
+    lines.append(f"| **total** | {sum(counts['train'][s]['documents'] for s in SOURCES):,} | {total:,} | 100 % "
+                 f"| {sum(counts['held-out'][s]['documents'] for s in SOURCES)} | |")
+    (data / "table.md").write_text("\n".join(lines) + "\n")
+    print("\n" + "\n".join(lines))
+
+
+def credits(kept, path):
+    """CC-BY asks for each story's author: title, author, translator, licence."""
+    lines = ["# Picture books in the story model's training data", "",
+             "Each is licensed CC-BY 4.0 (https://creativecommons.org/licenses/by/4.0/) unless marked otherwise. The text "
+             "was changed in form only: page breaks, line ends and quotation marks.", ""]
+    for source, place in (("storyweaver", "StoryWeaver, Pratham Books (https://storyweaver.org.in)"),
+                          ("african-storybook", "African Storybook (https://africanstorybook.org)")):
+        lines += [f"## {place}", ""]
+        for d in sorted((d for d in kept if d.source == source), key=lambda d: d.title):
+            translator = f"; translated by {d.note}" if d.note else ""
+            other = "" if d.licence.strip("[]") == "CC-BY" else f" ({d.licence.strip('[]')})"
+            lines.append(f"- *{d.title}*, {d.author or 'author not named'}{translator}{other}")
+        lines.append("")
+    path.write_text("\n".join(lines), encoding="utf-8")
