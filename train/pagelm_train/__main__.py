@@ -1,0 +1,50 @@
+"""python -m pagelm_train {prepare,tokenizer,train,evaluate,export}"""
+
+import argparse
+import importlib
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="pagelm_train", description=__doc__)
+    parser.add_argument("--data", default="data", help="folder for documents, tokenizer and token shards")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    p = commands.add_parser("prepare", help="corpora → clean documents, split, token shards")
+    p.add_argument("--corpora", default="../shared/corpora", help="folder with the .tar.xz archives")
+    p.add_argument("--vocab", type=int, default=4096)
+
+    p = commands.add_parser("tokenizer", help="train the tokenizer again and rewrite the shards")
+    p.add_argument("--vocab", type=int, default=4096)
+    p.add_argument("--measure", action="store_true", help="only compare vocabulary sizes")
+
+    p = commands.add_parser("train", help="train a model, within --minutes or --steps")
+    p.add_argument("--out", default="out/story")
+    p.add_argument("--preset", default="story", help="shape, by name, from model.py")
+    p.add_argument("--minutes", type=float, default=85, help="time budget; the learning rate reaches 0 at its end")
+    p.add_argument("--steps", type=int, help="budget in steps instead of minutes")
+    p.add_argument("--rows", type=int, default=12, help="rows of n_ctx tokens per step and process")
+    p.add_argument("--lr", type=float, default=0.02, help="Muon, for the matrices of the blocks")
+    p.add_argument("--lr-embd", type=float, default=0.004, help="AdamW, for the embedding and the norms")
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--eval-minutes", type=float, default=5, help="between held-out losses and checkpoints")
+    p.add_argument("--resume", action="store_true", help="continue the run in --out")
+    p.add_argument("--init", help="start from an exported F16 or F32 .gguf")
+    p.add_argument("--compile", action="store_true", help="torch.compile")
+
+    p = commands.add_parser("evaluate", help="held-out bits per byte by source, samples by seeds 1 to 5")
+    p.add_argument("--out", default="out/story")
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--prompt", default="Once upon a time")
+
+    p = commands.add_parser("export", help="checkpoint → GGUF (F16, Q8_0, Q4_0) and models.json")
+    p.add_argument("--out", default="out/story")
+    p.add_argument("--publish", help="copy the Q8_0 file to this folder and write its models.json")
+    p.add_argument("--threads", type=int, default=2)
+
+    args = parser.parse_args()
+    importlib.import_module(f".{args.command}", __package__).run(args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""The llama architecture: RMSNorm, rotary positions on adjacent pairs, grouped-query attention, SwiGLU, tied embedding.
+
+Parameters carry llama.cpp's names, and every weight is stored as its GGUF tensor will be: nothing is permuted.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+@dataclass
+class Config:
+    n_vocab: int = 4096
+    n_ctx: int = 512
+    n_embd: int = 192
+    n_layer: int = 6
+    n_head: int = 6
+    n_head_kv: int = 2
+    n_ff: int = 512
+    rope_base: float = 10000.0
+    rms_eps: float = 1e-5
+
+    @property
+    def head_dim(self):
+        return self.n_embd // self.n_head
+
+
+# Every row must be a multiple of 32, the block of Q8_0 and Q4_0.
+PRESETS = {
+    "smoke": Config(n_embd=64, n_layer=2, n_head=2, n_head_kv=1, n_ff=128, n_ctx=128),
+    "story": Config(),
+}
+
+
+def rotate(x, cos, sin):
+    """Rotary positions for x[..., T, Dh]: the pair (2i, 2i+1) turns by position × base^(-2i/Dh)."""
+    even, odd = x[..., 0::2], x[..., 1::2]
+    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
+
+
+class Block(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.c = c
+        self.attn_norm = nn.RMSNorm(c.n_embd, eps=c.rms_eps)
+        self.attn_q = nn.Linear(c.n_embd, c.n_head * c.head_dim, bias=False)
+        self.attn_k = nn.Linear(c.n_embd, c.n_head_kv * c.head_dim, bias=False)
+        self.attn_v = nn.Linear(c.n_embd, c.n_head_kv * c.head_dim, bias=False)
+        self.attn_output = nn.Linear(c.n_head * c.head_dim, c.n_embd, bias=False)
+        self.ffn_norm = nn.RMSNorm(c.n_embd, eps=c.rms_eps)
+        self.ffn_gate = nn.Linear(c.n_embd, c.n_ff, bias=False)
+        self.ffn_up = nn.Linear(c.n_embd, c.n_ff, bias=False)
+        self.ffn_down = nn.Linear(c.n_ff, c.n_embd, bias=False)
+
+    def forward(self, x, cos, sin):
+        b, t, _ = x.shape
+        c = self.c
+        h = self.attn_norm(x)
+        q = self.attn_q(h).view(b, t, c.n_head, c.head_dim).transpose(1, 2)
+        k = self.attn_k(h).view(b, t, c.n_head_kv, c.head_dim).transpose(1, 2)
+        v = self.attn_v(h).view(b, t, c.n_head_kv, c.head_dim).transpose(1, 2)
+        q, k = rotate(q, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
+        groups = c.n_head // c.n_head_kv
+        k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
+        a = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.attn_output(a.transpose(1, 2).reshape(b, t, -1))
+        h = self.ffn_norm(x)
+        return x + self.ffn_down(F.silu(self.ffn_gate(h)) * self.ffn_up(h))
+
+
+class Model(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        c = self.config = config
+        self.token_embd = nn.Embedding(c.n_vocab, c.n_embd)
+        self.blk = nn.ModuleList(Block(c) for _ in range(c.n_layer))
+        self.output_norm = nn.RMSNorm(c.n_embd, eps=c.rms_eps)
+        frequency = c.rope_base ** (-torch.arange(0, c.head_dim, 2, dtype=torch.float64) / c.head_dim)
+        angle = torch.outer(torch.arange(c.n_ctx, dtype=torch.float64), frequency)
+        self.register_buffer("cos", angle.cos().float(), persistent=False)
+        self.register_buffer("sin", angle.sin().float(), persistent=False)
+        for name, weight in self.named_parameters():
+            if weight.dim() == 2:
+                std = 0.02 if "token_embd" in name else weight.shape[1] ** -0.5
+                nn.init.normal_(weight, std=std)
+            if name.endswith(("attn_output.weight", "ffn_down.weight")):
+                nn.init.zeros_(weight)  # every block starts as the identity
+
+    def forward(self, ids, targets=None):
+        """ids[B, T] → logits[B, T, V]; with targets[B, T] (-1: no target) the mean loss in nats per token."""
+        x = self.token_embd(ids)
+        cos, sin = self.cos[: ids.shape[1]], self.sin[: ids.shape[1]]
+        for block in self.blk:
+            x = block(x, cos, sin)
+        logits = F.linear(self.output_norm(x), self.token_embd.weight)
+        if targets is None:
+            return logits.float()
+        return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=-1)
+
+
+@torch.no_grad()
+def generate(model, ids, n_predict, temperature=0.8, seed=1, eot=0):
+    """The ids that follow `ids`, until the end of text, n_predict tokens or the context's end."""
+    random = torch.Generator().manual_seed(seed)
+    start = len(ids)
+    ids = list(ids)
+    while len(ids) - start < n_predict and len(ids) < model.config.n_ctx:
+        logits = model(torch.tensor([ids]))[0, -1]
+        token = int(torch.multinomial((logits / temperature).softmax(-1), 1, generator=random))
+        if token == eot:
+            break
+        ids.append(token)
+    return ids[start:]
