@@ -15,6 +15,7 @@ mod matmul;
 pub mod oracle;
 mod packed;
 mod reduce;
+mod self_test;
 
 // The one ladder: which integer dot product this build has.
 #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
@@ -35,6 +36,7 @@ pub use elementwise::{silu_mul, tanh};
 pub use matmul::{matmul_bf16, matmul_f16, matmul_f32, matmul_q4, matmul_q6, matmul_q8};
 pub use packed::{Bf16x8, F16x8, Q4x8, Q6x8, Q8x8};
 pub use reduce::{add_scaled, dot, layer_norm, max_and_exp_sum, probability, rms_norm, softmax, sum};
+pub use self_test::self_test;
 
 /// Which build this is, as reports name it: `relaxed`, `simd128` or `portable`.
 pub const BUILD: &str = dot::BUILD;

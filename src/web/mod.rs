@@ -13,7 +13,14 @@ pub use loader::Loader;
 use crate::error::{Error, Result};
 use js_sys::{JsString, Reflect};
 use serde::Serialize;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::*;
+
+/// Whether this build computes the right bits in this browser. Where it does not, another build has to be taken.
+#[wasm_bindgen(js_name = selfTest)]
+pub fn self_test() -> bool {
+    crate::kernels::self_test()
+}
 
 /// What a binding returns: the error side is a JS `Error`.
 type JsResult<T> = core::result::Result<T, JsValue>;
