@@ -43,6 +43,11 @@ impl Variant {
         command
     }
 
+    /// Whether this build has the relaxed instructions.
+    pub fn is_relaxed(&self) -> bool {
+        self.features.contains("relaxed-simd")
+    }
+
     /// What ships: pkg/dist/<name>.
     pub fn dist(&self) -> PathBuf {
         paths::pkg_dist().join(self.name)
@@ -81,6 +86,7 @@ impl Variant {
             .web(true)?
             .input_path(self.compiled_module())
             .typescript(true)
+            .omit_default_module_path(false)
             .demangle(false)
             .generate(self.named_module().parent().expect("the module is in a folder"))
             .with_context(|| format!("wasm-bindgen failed on the {} build", self.name))?;
@@ -121,14 +127,18 @@ pub fn add_target(target: &str) -> Result<()> {
     let mut rustup = Command::new("rustup");
     rustup.args(["target", "add", target]).current_dir(paths::root());
     shell::run(&mut rustup).with_context(|| {
-        format!("Rust's standard library for {target} is missing, and rustup could not add it. Install it by rustup or \
-                 by your system's package manager, and run this again")
+        format!(
+            "Rust's standard library for {target} is missing, and rustup could not add it. Install it by rustup or \
+             by your system's package manager, and run this again"
+        )
     })
 }
 
 fn is_installed(target: &str) -> Result<bool> {
     let mut rustc = Command::new("rustc");
     rustc.args(["--print", "target-libdir", "--target", target]).current_dir(paths::root());
-    let Some(libdir) = shell::output(&mut rustc)? else { bail!("rustc is missing: install Rust from https://rustup.rs") };
+    let Some(libdir) = shell::output(&mut rustc)? else {
+        bail!("rustc is missing: install Rust from https://rustup.rs")
+    };
     Ok(fs::read_dir(libdir).is_ok_and(|mut entries| entries.next().is_some()))
 }
