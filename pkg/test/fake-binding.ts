@@ -58,15 +58,15 @@ class FakeLoader implements Loader {
 }
 
 const stories = [
-  " a little fox who lived under the roots of an old oak tree. Every morning he ran down to the river to see who was " +
+  " lived under the roots of an old oak tree. Every morning he ran down to the river to see who was " +
     "awake. One day the river was quite still, and a small green frog sat on a stone and cried.\n\n“What is the " +
     "matter?” asked the fox.\n\n“I have lost my song,” said the frog. “It fell into the water, and I cannot find it.”" +
     "\n\nSo the fox sat down beside her, and they listened together. They heard the wind, and the reeds, and a bee. " +
     "And when the moon came up they heard something else, very soft, right under the stone.\n\n“There it is!” said " +
     "the frog, and she sang it until all the river was awake. The fox walked home slowly, and hummed it all the way.",
-  " a lighthouse keeper named Ada, who had never once been late. She had a brass lamp, a blue door, and a cat who did " +
-    "not like the sea. In the evening the fog came, so thick that she could not see the stairs.\n\n“We will have to " +
-    "count them,” she told the cat. One, two, three, they counted, up to a hundred and nine. And there at the top was " +
+  " had never once been late, and his name was Ada. He had a brass lamp, a blue door, and a cat who did " +
+    "not like the sea. In the evening the fog came, so thick that he could not see the stairs.\n\n“We will have to " +
+    "count them,” he told the cat. One, two, three, they counted, up to a hundred and nine. And there at the top was " +
     "the lamp, and it shone, and far out on the water a small boat turned towards home.",
 ];
 

@@ -33,7 +33,7 @@ test("pieces come in order, and the report is there after the loop", async () =>
   const pieces: Piece[] = [];
   for await (const piece of generation) pieces.push(piece);
   const { report } = generation;
-  expect(pieces[0]).toEqual({ text: " a l", token: 100, probability: 0.5 });
+  expect(pieces[0]).toEqual({ text: " had", token: 100, probability: 0.5 });
   expect(report).toMatchObject({ seed: 1, stopReason: "maxTokens", reusedTokens: 0, promptTokens: [1, 79, 110, 99, 101] });
   expect(report?.tokens).toEqual(pieces.map(({ token }) => token));
   expect(report?.text).toBe(pieces.map(({ text }) => text).join(""));

@@ -30,6 +30,7 @@ export class App {
   });
   #abort: AbortController | undefined;
   #writing = false;
+  #modelName = "";
   /** Prompt, seed and settings of the text on the sheet. */
   #written = "";
 
@@ -134,6 +135,8 @@ export class App {
         first = false;
         this.#sheet.add(piece.text);
       }
+    } catch (thrown) {
+      if (!isAbort(thrown)) throw thrown; // what was stopped is on the sheet, and said below
     } finally {
       this.#writing = false;
       this.#sheet.end(generation.report);
@@ -156,6 +159,7 @@ export class App {
 
   #showModel(info: ModelInfo | undefined, item: Shelf | undefined): void {
     showModel(info, item);
+    this.#modelName = info ? info.name || (item?.label ?? "a model") : "";
     if (info) this.#settings.limitLength(info.nCtx);
     this.#sayReady();
   }
@@ -165,7 +169,7 @@ export class App {
   }
 
   #sayReady(): void {
-    if (!this.#writing) this.#say(this.#library.ready ? "Ready" : "");
+    if (!this.#writing) this.#say(this.#modelName ? `Ready: ${this.#modelName}` : "");
   }
 }
 

@@ -11,7 +11,8 @@ import { fakeFile, faults } from "../../pkg/test/fake-binding.js";
 
 /** Where the page lives on the test server: a sub-path, as on most static hosts. */
 export const BASE = "/some/where/";
-const OUT = fileURLToPath(new URL("../node_modules/.cache/fake", import.meta.url));
+/** Where it is built. */
+export const OUT = join(tmpdir(), `pagelm-page-${process.pid}`);
 const TYPES: Record<string, string> = {
   ".html": "text/html",
   ".js": "text/javascript",
@@ -50,10 +51,12 @@ export class Site {
   delay = 0;
   /** Answers with which models.json is to be replaced. */
   modelsStatus = 200;
+  /** Downloads that the other side gave up. */
+  cutShort = 0;
   #server = createServer((request, response) => void this.#serve(request, response));
 
   static async start(): Promise<Site> {
-    await build({ configFile: fileURLToPath(new URL("fake.vite.config.ts", import.meta.url)) });
+    await build({ configFile: fileURLToPath(new URL("fake.vite.config.ts", import.meta.url)), build: { outDir: OUT } });
     const site = new Site();
     await new Promise<void>((done) => site.#server.listen(0, "127.0.0.1", done));
     return site;
@@ -66,6 +69,7 @@ export class Site {
   stop(): void {
     this.#server.close();
     this.#server.closeAllConnections();
+    rmSync(OUT, { recursive: true, force: true });
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -79,6 +83,7 @@ export class Site {
     if (name === "bert.gguf") return this.#send(response, fakeFile(50_000, faults.unsupported));
     if (name === "page.gguf") return void response.end("<!doctype html><p>Sign in");
     try {
+      if (name.startsWith("models/")) throw new Error("the real ones are not for these tests");
       const body = await readFile(join(OUT, name));
       response.setHeader("content-type", TYPES[extname(name)] ?? "application/octet-stream").end(body);
     } catch {
@@ -91,6 +96,7 @@ export class Site {
       response.write(file.subarray(at, at + file.length / 40));
       if (this.delay) await new Promise((done) => setTimeout(done, this.delay));
     }
+    if (response.destroyed) this.cutShort += 1;
     response.end();
   }
 }
