@@ -17,3 +17,8 @@ pub mod session;
 pub mod web;
 
 pub use error::{Error, Result};
+
+/// The README's Rust is compiled, so that it stays true.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
