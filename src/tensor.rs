@@ -187,6 +187,16 @@ pub struct Buffer {
     raw: Vec<u8>,
 }
 
+/// Bytes of memory that a matrix of this many `rows` and `columns` takes once it is packed, known before any of it is
+/// read: the file's own size, but for rows padded to a multiple of eight, and Q6_K, whose quants take a byte each.
+pub fn bytes_needed(format: Format, rows: u64, columns: u64) -> u64 {
+    let cells = rows.div_ceil(8).saturating_mul(8).saturating_mul(columns);
+    match format {
+        Format::Q6_K => (cells / 256).saturating_mul(size_of::<Q6x8>() as u64),
+        _ => format.bytes_for(cells).unwrap_or(u64::MAX),
+    }
+}
+
 impl Buffer {
     /// Room for a matrix of `rows` × `columns` in a format that can be run.
     ///

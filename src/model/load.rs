@@ -11,7 +11,7 @@
 //! The file is never in memory twice: what arrives goes straight to where it stays.
 
 use super::config::Config;
-use super::weights::{Model, Parts, check, columns_and_rows};
+use super::weights::{Model, Parts, columns_and_rows};
 use crate::error::{Error, Result};
 use crate::gguf::Gguf;
 use crate::tensor::Buffer;
@@ -140,8 +140,7 @@ impl Loader {
     }
 
     fn start_body(&mut self, gguf: Gguf) -> Result<()> {
-        let config = Config::from_gguf(&gguf)?;
-        check(&config, &gguf)?;
+        let config = Model::check(&gguf)?;
         if let Some(known) = self.known_bytes.filter(|known| *known < gguf.file_bytes) {
             return Err(truncated(known, gguf.file_bytes));
         }

@@ -3,7 +3,7 @@
 use super::config::{Activation, Config};
 use crate::error::{Error, Result};
 use crate::gguf::{Gguf, TensorInfo};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, bytes_needed};
 use std::collections::BTreeMap;
 
 /// A model: its shape and its weights, immutable. Any number of sessions may share one.
@@ -76,6 +76,29 @@ impl Model {
             + self.layers.iter().map(layer).sum::<usize>()
     }
 
+    /// Whether the model in this file can be run, as far as its header tells: the shape, if so.
+    ///
+    /// # Errors
+    /// As [`Config::from_gguf`]; `Unsupported` for a tensor that no supported model has or a format that cannot be run;
+    /// `Format` for a tensor of the wrong shape, or one that is missing.
+    pub fn check(gguf: &Gguf) -> Result<Config> {
+        let config = Config::from_gguf(gguf)?;
+        check(&config, gguf)?;
+        Ok(config)
+    }
+
+    /// Bytes of memory that the weights of this file take once they are loaded.
+    pub fn bytes_needed(gguf: &Gguf) -> u64 {
+        gguf.tensors.iter().fold(0, |sum: u64, tensor| {
+            let (columns, rows) = columns_and_rows(tensor);
+            let bytes = match rows {
+                1 => columns.saturating_mul(4), // vectors become floats
+                _ => bytes_needed(tensor.format, rows, columns),
+            };
+            sum.saturating_add(bytes)
+        })
+    }
+
     /// Divisors of the rotary frequencies, where the file has them.
     pub fn rope_factors(&self) -> Option<&[f32]> {
         self.rope_factors.as_deref()
@@ -130,7 +153,7 @@ fn expected_shape(config: &Config, name: &str) -> Option<(usize, usize)> {
 /// # Errors
 /// `Unsupported` for a tensor that no supported model has or a format that cannot be run; `Format` for a wrong shape or
 /// a missing tensor.
-pub(super) fn check(config: &Config, gguf: &Gguf) -> Result<()> {
+fn check(config: &Config, gguf: &Gguf) -> Result<()> {
     for tensor in &gguf.tensors {
         let Some((columns, rows)) = expected_shape(config, &tensor.name) else {
             return Err(Error::Unsupported(format!(
