@@ -1,0 +1,121 @@
+//! A model's file: opening it, reading its header, loading all of it.
+
+use anyhow::{Context, Result, bail};
+use pagelm::gguf::Gguf;
+use pagelm::model::{Loader, Model};
+use pagelm::session::Session;
+use pagelm::tokenizer::Tokenizer;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Which model is run, and with how much room.
+#[derive(Debug, clap::Args)]
+pub struct ModelArgs {
+    /// The GGUF file
+    #[arg(long, short, value_name = "FILE")]
+    pub model: PathBuf,
+    /// How many tokens the context holds [default: what the model was trained on, at most 2048]
+    #[arg(long, value_name = "N")]
+    pub ctx_size: Option<u32>,
+    /// How keys and values are stored
+    #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = cache_type)]
+    pub cache_type: CacheType,
+}
+
+/// How keys and values are stored.
+#[derive(Debug, Clone, Copy)]
+pub enum CacheType {
+    /// As they are computed.
+    F32,
+}
+
+fn cache_type(name: &str) -> Result<CacheType, String> {
+    match name {
+        "f32" => Ok(CacheType::F32),
+        _ => Err("only f32 can be chosen; f16 and q8_0 are not there yet".into()),
+    }
+}
+
+/// A model in memory, and what its file says about itself.
+pub struct Loaded {
+    pub model: Arc<Model>,
+    pub gguf: Gguf,
+}
+
+impl ModelArgs {
+    /// Reads the whole file, each byte straight to where it stays.
+    pub fn load(&self) -> Result<Loaded> {
+        let (mut file, file_bytes) = open(&self.model)?;
+        let mut loader = Loader::new(file_bytes);
+        let name = || self.model.display().to_string();
+        while fill(&mut file, &mut loader).with_context(name)? {}
+        let (model, gguf) = loader.finish().with_context(name)?;
+        Ok(Loaded { model: Arc::new(model), gguf })
+    }
+
+    /// A session with the room that was asked for.
+    pub fn session(&self, loaded: &Loaded) -> Result<Session> {
+        let CacheType::F32 = self.cache_type;
+        Ok(Session::new(loaded.model.clone(), self.ctx_size)?)
+    }
+}
+
+impl Loaded {
+    /// The file's tokenizer. It is asked for apart from the model: a model runs on ids without one.
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        tokenizer(&self.gguf)
+    }
+}
+
+/// The tokenizer that a header describes.
+pub fn tokenizer(gguf: &Gguf) -> Result<Tokenizer> {
+    Tokenizer::from_metadata(&gguf.metadata).context("the file's tokenizer")
+}
+
+/// Opens a file and asks for its length, which is unknown for pipes.
+pub fn open(path: &Path) -> Result<(File, Option<u64>)> {
+    let name = path.display();
+    let file = File::open(path).with_context(|| format!("{name} cannot be opened"))?;
+    let about = file.metadata().with_context(|| format!("{name} cannot be read"))?;
+    if about.is_dir() {
+        bail!("{name} is a folder; name a GGUF file in it");
+    }
+    if about.is_file() && about.len() == 0 {
+        bail!("{name} is empty; download it again");
+    }
+    Ok((file, about.is_file().then_some(about.len())))
+}
+
+/// Reads once into the loader's room; false at the file's end.
+fn fill(file: &mut File, loader: &mut Loader) -> Result<bool> {
+    match file.read(loader.room()?) {
+        Ok(0) => Ok(false),
+        Ok(n) => {
+            loader.advance(n)?;
+            Ok(true)
+        }
+        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads no more of a file than its header, and how long the file is where that is known.
+pub fn read_header(path: &Path) -> Result<(Gguf, Option<u64>)> {
+    const FIRST_PIECE: usize = 64 << 10;
+    let (mut file, file_bytes) = open(path)?;
+    let name = || path.display().to_string();
+    let mut bytes = Vec::new();
+    loop {
+        // Each attempt to parse costs what there is, so the pieces double.
+        let more = bytes.len().max(FIRST_PIECE) as u64;
+        let n = file.by_ref().take(more).read_to_end(&mut bytes).with_context(name)?;
+        if let Some(gguf) = Gguf::parse_prefix(&bytes).with_context(name)? {
+            return Ok((gguf, file_bytes));
+        }
+        if n == 0 {
+            bail!("{} ends after {} bytes, within its header; download it again", path.display(), bytes.len());
+        }
+    }
+}
