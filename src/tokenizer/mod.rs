@@ -255,8 +255,11 @@ impl Tokenizer {
         Ok(match (self.vocab.kind(token), &self.style) {
             (Kind::UserDefined, _) => text.into(),
             (Kind::Normal, Style::Spm(_)) => match core::str::from_utf8(text) {
-                Ok(spelled) if spelled.contains(spm::SPACE) => spelled.replace(spm::SPACE, " ").into_bytes().into(),
-                _ => text.into(),
+                Ok(spelled) => {
+                    let text: String = spelled.chars().map(|c| if c == spm::SPACE { ' ' } else { c }).collect();
+                    text.into_bytes().into()
+                }
+                Err(_) => text.into(),
             },
             // A spelling with characters that stand for no byte stands for itself.
             (Kind::Normal, Style::Bpe(_)) => match core::str::from_utf8(text) {

@@ -4,9 +4,11 @@
 //! # Source
 //! `llama_vocab::impl::load` and `tokenizer_st_partition` in llama.cpp's `src/llama-vocab.cpp`
 
+use super::split::part;
 use super::vocab::{Kind, Vocab};
 use crate::error::{Error, Result};
 use crate::gguf::Metadata;
+use std::collections::BinaryHeap;
 
 /// Ends of a turn, where the file does not name one: the first of these that is in the vocabulary.
 const EOT_TEXTS: &[&str] = &[
@@ -126,11 +128,11 @@ impl Partition {
             matches!(vocab.kind(*id), Kind::Control | Kind::UserDefined | Kind::Unknown)
                 && core::str::from_utf8(vocab.text(*id)).is_ok_and(|text| !text.is_empty())
         };
-        let mut keys: Vec<u64> = (0..vocab.len() as u32)
+        let keys: Vec<u64> = (0..vocab.len() as u32)
             .filter(is_special)
             .map(|id| u64::from(!(vocab.text(id).len() as u32)) << 32 | u64::from(id))
             .collect();
-        keys.sort_unstable();
+        let keys = sorted(keys);
         let ids: Vec<u32> = keys.iter().map(|key| *key as u32).collect();
         let mut lens: Vec<u32> = keys.iter().map(|key| !((key >> 32) as u32)).collect();
         lens.dedup();
@@ -142,8 +144,7 @@ impl Partition {
     /// Cuts `text` at its special tokens. User-defined tokens are always found, control and unknown tokens only with
     /// `parse_special`. Where spellings overlap the longest wins, then the lowest id, then the leftmost.
     pub(super) fn split<'t>(&self, vocab: &Vocab, text: &'t str, parse_special: bool) -> Vec<Fragment<'t>> {
-        let mut found = self.occurrences(vocab, text, parse_special);
-        found.sort_unstable();
+        let found = sorted(self.occurrences(vocab, text, parse_special));
         let mut taken = vec![false; if found.is_empty() { 0 } else { text.len() }];
         let mut places: Vec<u64> = Vec::new();
         for (rank, start) in found.iter().map(|key| ((key >> 32) as usize, *key as u32 as usize)) {
@@ -154,15 +155,15 @@ impl Partition {
                 places.push((start as u64) << 32 | u64::from(self.ids[rank]));
             }
         }
-        places.sort_unstable();
+        let places = sorted(places);
         let mut fragments = Vec::with_capacity(2 * places.len() + 1);
         let mut at = 0;
         for (start, id) in places.iter().map(|key| ((key >> 32) as usize, *key as u32)) {
-            fragments.extend((at < start).then(|| Fragment::Text(&text[at..start])));
+            fragments.extend((at < start).then(|| Fragment::Text(part(text, at..start))));
             fragments.push(Fragment::Token(id));
             at = start + vocab.text(id).len();
         }
-        fragments.extend((at < text.len()).then(|| Fragment::Text(&text[at..])));
+        fragments.extend((at < text.len()).then(|| Fragment::Text(part(text, at..text.len()))));
         fragments
     }
 
@@ -191,6 +192,11 @@ impl Partition {
         }
         found
     }
+}
+
+/// The numbers in rising order; by a heap, which is a tenth of the code of the standard sort.
+fn sorted(numbers: Vec<u64>) -> Vec<u64> {
+    BinaryHeap::from(numbers).into_sorted_vec()
 }
 
 #[cfg(test)]

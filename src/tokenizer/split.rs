@@ -4,6 +4,7 @@
 //! themselves are data, in [`super::pre`]. There is no engine for expressions: this file is all there is.
 
 use super::categories::{Categories, CategoryTable};
+use core::ops::Range;
 
 /// Alternatives, the first that matches counting. Text between matches becomes words as well.
 pub(super) type Pass = &'static [Rule];
@@ -101,18 +102,18 @@ impl Splitter {
         let Some((rules, others)) = passes.split_first() else { return word(piece) };
         // start of the text since the last match, and where to look for the next
         let (mut start, mut at) = (0, 0);
-        while let Some(c) = piece[at..].chars().next() {
-            match rules.iter().find_map(|rule| self.matches(rule, &piece[at..])) {
+        while let Some(c) = from(piece, at).chars().next() {
+            match rules.iter().find_map(|rule| self.matches(rule, from(piece, at))) {
                 Some(len) if len > 0 => {
-                    self.pass(others, &piece[start..at], word);
-                    self.pass(others, &piece[at..at + len], word);
+                    self.pass(others, part(piece, start..at), word);
+                    self.pass(others, part(piece, at..at + len), word);
                     at += len;
                     start = at;
                 }
                 _ => at += c.len_utf8(),
             }
         }
-        self.pass(others, &piece[start..], word);
+        self.pass(others, from(piece, start), word);
     }
 
     /// How many bytes at the beginning of `text` the rule matches.
@@ -132,7 +133,7 @@ impl Splitter {
     fn one_of(&self, texts: &[&str], rest: &[Part], text: &str, same: fn(&[u8], &[u8]) -> bool) -> Option<usize> {
         let starts_with = |t: &str| text.as_bytes().get(..t.len()).is_some_and(|start| same(start, t.as_bytes()));
         let t = texts.iter().find(|t| starts_with(t))?;
-        Some(t.len() + self.matches(rest, &text[t.len()..])?)
+        Some(t.len() + self.matches(rest, from(text, t.len()))?)
     }
 
     /// A run takes all it can; where the rest of the rule then does not match, it gives back one character at a time.
@@ -146,13 +147,23 @@ impl Splitter {
             len += c.len_utf8();
         }
         while n >= min {
-            if let Some(more) = self.matches(rest, &text[len..]) {
+            if let Some(more) = self.matches(rest, from(text, len)) {
                 return Some(len + more);
             }
-            let c = text[..len].chars().next_back()?;
+            let c = part(text, 0..len).chars().next_back()?;
             n -= 1;
             len -= c.len_utf8();
         }
         None
     }
+}
+
+fn from(text: &str, start: usize) -> &str {
+    part(text, start..text.len())
+}
+
+/// A part of a text, empty where there is none. Every caller cuts where it has found a character to begin; indexing
+/// would be as right, and bring along the code that complains about wrong cuts.
+pub(super) fn part(text: &str, range: Range<usize>) -> &str {
+    text.get(range).unwrap_or_default()
 }

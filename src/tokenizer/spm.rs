@@ -11,7 +11,7 @@ use crate::gguf::Metadata;
 
 const SCORES: &str = "tokenizer.ggml.scores";
 /// How a vocabulary of this style spells a space.
-pub(super) const SPACE: &str = "\u{2581}";
+pub(super) const SPACE: char = '\u{2581}';
 
 /// What this style needs besides the vocabulary.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Spm {
         let mut spelled = String::with_capacity(text.len() + text.len() / 2);
         let prefix = if self.add_space_prefix && after_special { " " } else { "" };
         for c in prefix.chars().chain(text.chars()) {
-            spelled.push(if c == ' ' { '\u{2581}' } else { c });
+            spelled.push(if c == ' ' { SPACE } else { c });
         }
         let spelled = spelled.as_bytes();
         merger.clear();
