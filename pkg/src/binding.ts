@@ -12,6 +12,8 @@ export interface Binding {
   /** Fetches and instantiates the `.wasm` beside the glue; compiles while it downloads. */
   default(options?: { module_or_path: unknown }): Promise<unknown>;
   Loader: new (fileBytes?: number) => Loader;
+  /** Whether this build computes the right bits in this browser. */
+  selfTest(): boolean;
 }
 
 /** Takes a file's bytes in the order in which they arrive, and becomes an engine. */

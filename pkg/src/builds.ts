@@ -9,6 +9,27 @@ const glue: Record<Build, () => Promise<Binding>> = {
 };
 
 /**
+ * Opens the first of `builds` that computes the right bits here. A browser may know an instruction and still get a
+ * corner of it wrong; each build is asked to check itself before a model is given to it.
+ *
+ * # Errors
+ * Those of {@link openBuild}, and `unsupported` where no build is right.
+ */
+export async function openFirst(
+  builds: readonly Build[],
+  open: (build: Build) => Promise<Binding> = openBuild,
+): Promise<{ binding: Binding; build: Build }> {
+  for (const build of builds) {
+    const binding = await open(build);
+    if (binding.selfTest()) return { binding, build };
+  }
+  throw new PageLmError(
+    "unsupported",
+    `This browser computes wrong results with the engine's ${builds.join(" and ")} build. Please use another one.`,
+  );
+}
+
+/**
  * Fetches and instantiates one build of the engine. It compiles while it downloads.
  *
  * # Errors

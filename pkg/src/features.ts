@@ -33,17 +33,18 @@ export const probes: Readonly<Record<Build, Uint8Array<ArrayBuffer>>> = {
 };
 
 /**
- * The fastest build that runs here, or `wanted` where it runs.
+ * The builds that run here, the fastest first, or `wanted` alone where it runs.
  *
  * # Errors
  * `unsupported` where the browser has no WebAssembly, no SIMD, or not the wanted build's instructions.
  */
-export function chooseBuild(wanted?: Build, validates: (module: BufferSource) => boolean = canRun): Build {
-  for (const build of wanted ? [wanted] : (["relaxed", "simd128"] as const)) {
+export function chooseBuilds(wanted?: Build, validates: (module: BufferSource) => boolean = canRun): Build[] {
+  const builds = (wanted ? [wanted] : (["relaxed", "simd128"] as const)).filter((build) => {
     const probe = probes[build];
     if (!probe) throw new PageLmError("argument", `There is no build “${build}”. Builds: simd128, relaxed.`);
-    if (validates(probe)) return build;
-  }
+    return validates(probe);
+  });
+  if (builds.length > 0) return builds;
   throw new PageLmError(
     "unsupported",
     wanted === "relaxed"

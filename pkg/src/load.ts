@@ -1,7 +1,7 @@
 import type { Binding, Engine, Loader } from "./binding.js";
-import { openBuild } from "./builds.js";
+import { openBuild, openFirst } from "./builds.js";
 import { abortError, PageLmError, toPageLmError } from "./errors.js";
-import { type Build, chooseBuild } from "./features.js";
+import { type Build, chooseBuilds } from "./features.js";
 import { checkFirstBytes, openSource, type OpenSource, type SourceRef } from "./source.js";
 import type { Progress } from "./types.js";
 
@@ -33,10 +33,10 @@ export async function loadEngine(
   options: EngineLoadOptions,
   open: (build: Build) => Promise<Binding> = openBuild,
 ): Promise<LoadedEngine> {
-  const build = chooseBuild(options.build);
+  const builds = chooseBuilds(options.build);
   const opening = openSource(source, options.signal);
   try {
-    const [binding, opened] = await Promise.all([open(build), opening]);
+    const [{ binding, build }, opened] = await Promise.all([openFirst(builds, open), opening]);
     return { engine: await pour(binding, opened, source, options), build };
   } catch (thrown) {
     opening.then(({ chunks }) => chunks.cancel()).catch(() => {}); // a stream that is being read is cancelled by its reader

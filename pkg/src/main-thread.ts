@@ -6,8 +6,7 @@
  */
 
 import type { Engine } from "./binding.js";
-import { openBuild } from "./builds.js";
-import { abortError, isFatal, PageLmError, toPageLmError } from "./errors.js";
+import { abortError, BUSY, isFatal, PageLmError, toPageLmError } from "./errors.js";
 import { loadEngine } from "./load.js";
 import { toCount, toEngineOptions, toTokens, wellFormed } from "./options.js";
 import { toSourceRef } from "./source.js";
@@ -53,7 +52,7 @@ export class MainThreadModel {
    */
   static async load(source: Source, options: LoadOptions = {}): Promise<MainThreadModel> {
     const nCtx = toCount(options.nCtx, "nCtx");
-    const { engine, build } = await loadEngine(toSourceRef(source), { ...options, nCtx }, openBuild);
+    const { engine, build } = await loadEngine(toSourceRef(source), { ...options, nCtx });
     return new MainThreadModel(engine, { ...engine.info(), build });
   }
 
@@ -66,8 +65,7 @@ export class MainThreadModel {
   async generateInto(element: Element, prompt: string, options: GenerateIntoOptions = {}): Promise<Report> {
     const { signal } = options;
     if (signal?.aborted) throw abortError(signal);
-    if (this.#running) throw new PageLmError("busy", "This model is generating already: abort that, or wait for its end.");
-    const [engine, text, taken] = [this.#ready(), wellFormed(prompt, "prompt"), toEngineOptions(options)];
+    const [engine, text, taken] = [this.#idle(), wellFormed(prompt, "prompt"), toEngineOptions(options)];
     this.#running = true;
     try {
       const report = await engine.generateInto(element, text, taken, signal);
@@ -80,14 +78,26 @@ export class MainThreadModel {
     }
   }
 
-  /** The tokens of a text: those that `generateInto` would begin with. */
+  /**
+   * The tokens of a text: those that `generateInto` would begin with.
+   *
+   * # Errors
+   * `argument` for lone surrogates, `busy` while a text is being written, `disposed`.
+   */
   tokenize(text: string, { addSpecial = true, parseSpecial = false }: TokenizeOptions = {}): Uint32Array {
-    return this.#ready().tokenize(wellFormed(text, "text"), addSpecial, parseSpecial);
+    const engine = this.#idle();
+    return this.#checked(() => engine.tokenize(wellFormed(text, "text"), addSpecial, parseSpecial));
   }
 
-  /** The text of some tokens; bytes that are no whole character become U+FFFD. */
+  /**
+   * The text of some tokens; bytes that are no whole character become U+FFFD.
+   *
+   * # Errors
+   * `argument` where a token is not in the vocabulary, `busy` while a text is being written, `disposed`.
+   */
   detokenize(tokens: Uint32Array | readonly number[]): string {
-    return this.#ready().detokenize(toTokens(tokens));
+    const engine = this.#idle();
+    return this.#checked(() => engine.detokenize(toTokens(tokens)));
   }
 
   /**
@@ -97,14 +107,23 @@ export class MainThreadModel {
    * `busy` while a text is being written: abort that first.
    */
   dispose(): void {
-    if (this.#running) throw new PageLmError("busy", "This model is generating: abort that before dispose().");
+    if (this.#running) throw new PageLmError("busy", BUSY);
     this.#engine?.free();
     this.#engine = undefined;
   }
 
-  #ready(): Engine {
+  #idle(): Engine {
+    if (this.#running) throw new PageLmError("busy", BUSY);
     if (this.#engine) return this.#engine;
     throw this.#ended;
+  }
+
+  #checked<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (thrown) {
+      throw this.#broken(thrown);
+    }
   }
 
   #broken(thrown: unknown): PageLmError {

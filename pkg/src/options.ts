@@ -18,6 +18,7 @@ const numbers = [
   "seed",
 ] as const satisfies readonly (keyof SamplingOptions)[];
 
+const counts: readonly string[] = ["maxTokens", "topK", "repeatLastN", "seed"];
 const others = ["parseSpecial", "signal", "onPrefill"];
 
 /**
@@ -41,10 +42,10 @@ export function toEngineOptions(options: SamplingOptions): EngineOptions {
     if (typeof value !== "number" || !Number.isFinite(value)) {
       throw new PageLmError("argument", `${name} must be a finite number, not ${String(value)}.`);
     }
+    if (counts.includes(name) && value >>> 0 !== value) {
+      throw new PageLmError("argument", `${name} must be a whole number from 0 to 4294967295, not ${value}.`);
+    }
     taken[name] = value;
-  }
-  if (options.seed !== undefined && options.seed >>> 0 !== options.seed) {
-    throw new PageLmError("argument", `seed must be a whole number from 0 to 4294967295, not ${options.seed}.`);
   }
   if (options.parseSpecial !== undefined) taken.parseSpecial = options.parseSpecial;
   return taken;

@@ -185,6 +185,7 @@ class FakeEngine implements Engine {
 /** Takes the place of the glue's default export. */
 export default async function init(): Promise<void> {}
 export { FakeLoader as Loader };
+export const selfTest = () => true;
 
 /** The module as one value. */
-export const fakeBinding: Binding = { default: init, Loader: FakeLoader };
+export const fakeBinding: Binding = { default: init, Loader: FakeLoader, selfTest };

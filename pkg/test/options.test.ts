@@ -11,7 +11,7 @@ test("a misspelt option is refused with the names there are", () => {
   expect(() => toEngineOptions({ max_tokens: 3 } as object)).toThrowError(/“max_tokens”.*maxTokens/s);
 });
 
-test.each([{ temperature: NaN }, { topK: "3" }, { seed: -1 }, { seed: 1.5 }, { seed: 2 ** 32 }])("%o is refused", (options) => {
+test.each([{ temperature: NaN }, { topK: "3" }, { seed: -1 }, { seed: 1.5 }, { seed: 2 ** 32 }, { topK: -1 }, { maxTokens: 0.5 }])("%o is refused", (options) => {
   expect(() => toEngineOptions(options as object)).toThrowError(argument);
 });
 

@@ -4,4 +4,5 @@ import type { Binding } from "../binding.js";
 
 declare const init: Binding["default"];
 export default init;
+export declare const selfTest: Binding["selfTest"];
 export declare const Loader: Binding["Loader"];
