@@ -6,7 +6,7 @@ import { copyFrom, need } from "./dom.js";
 import { formatBytes } from "./format.js";
 import { Library, type Shelf } from "./library.js";
 import { readLink, writeLink } from "./link.js";
-import { showModel } from "./model-card.js";
+import { announceModel, showModel } from "./model-card.js";
 import { Notices, type Place } from "./notices.js";
 import { SeedError, Settings } from "./settings.js";
 import { Sheet } from "./sheet.js";
@@ -47,6 +47,7 @@ export class App {
       const [first] = builtins;
       if (!first) throw new Error("This site offers no model.");
       if (this.#library.ready || this.#library.loading) return; // the reader was faster
+      announceModel(first);
       if (!savesData()) return void (await this.#load(first, "composer"));
       this.#notices.show("composer", `Your browser is set to save data, so the model was not fetched yet.`, {
         label: `Load it, ${formatBytes(first.builtin.bytes)}`,

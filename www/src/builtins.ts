@@ -52,8 +52,8 @@ export async function listBuiltins(): Promise<BuiltinShelf[]> {
 }
 
 /** The address of the card of a model: the site's own, or the one that the file names, if that is a web address. */
-export function cardOf(info: ModelInfo, item: Shelf): URL | undefined {
-  const card = isBuiltin(item) ? item.builtin.card : info.url;
+export function cardOf(info: ModelInfo | undefined, item: Shelf): URL | undefined {
+  const card = isBuiltin(item) ? item.builtin.card : info?.url;
   const base = isBuiltin(item) ? home() : undefined;
   if (!card || !URL.canParse(card, base)) return undefined;
   const url = new URL(card, base);

@@ -1,6 +1,5 @@
 import type { BuiltinShelf } from "./builtins.js";
 import { make, need } from "./dom.js";
-import { formatBytes } from "./format.js";
 import type { Shelf } from "./library.js";
 
 /** Ways to another model: this site's list, an address, a file, a file dropped on the page. */
@@ -32,7 +31,7 @@ export class Chooser {
   offer(builtins: readonly BuiltinShelf[]): void {
     this.#builtins = builtins;
     need("builtin", HTMLElement).hidden = builtins.length === 0;
-    const options = builtins.map(({ builtin }) => make("option", `${builtin.name}, ${formatBytes(builtin.bytes)}`));
+    const options = builtins.map(({ builtin }) => make("option", builtin.name));
     need("builtin-model", HTMLSelectElement).replaceChildren(...options);
   }
 
