@@ -49,7 +49,7 @@ export function chooseBuilds(wanted?: Build, validates: (module: BufferSource) =
     "unsupported",
     wanted === "relaxed"
       ? "This browser does not know relaxed SIMD. Leave `build` out to take the fastest build that it does know."
-      : "This browser has no WebAssembly SIMD. Use Chrome or Edge 91, Firefox 89, Safari 16.4, or a later version.",
+      : "This browser has no WebAssembly SIMD. Use Chrome or Edge 96, Firefox 114, Safari 16.4, or a later version.",
   );
 }
 

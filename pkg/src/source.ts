@@ -25,8 +25,11 @@ export function toSourceRef(source: Source, base: string | undefined = baseUrl()
   }
   const address = String(source).trim();
   if (address === "") throw new PageLmError("argument", "The model's address is empty.");
-  if (!URL.canParse(address, base)) throw new PageLmError("argument", `“${address}” is not an address.`);
-  return { kind: "url", url: new URL(address, base).href };
+  try {
+    return { kind: "url", url: new URL(address, base).href };
+  } catch {
+    throw new PageLmError("argument", `“${address}” is not an address.`);
+  }
 }
 
 function baseUrl(): string | undefined {
