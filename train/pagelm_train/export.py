@@ -13,7 +13,7 @@ from .model import Model
 from .train import load_checkpoint
 
 NAME = "Llama-pagelm-story"  # "Llama" first: part of the data was written by Llama 3.1, whose licence asks for it
-LICENCE = "other"
+LICENCE = "MIT OR Apache-2.0"
 LICENCE_NAME = "MIT OR Apache-2.0, Built with Llama (Llama 3.1 Community License, name and notice)"
 DESCRIPTION = ("A very small language model that writes short stories for children in simple English. Built with Llama: "
                "part of its training text was written by Llama 3.1.")
@@ -110,16 +110,17 @@ def difference(model, path, ids):
     return ((a - b).abs().max() / a.abs().max()).item(), same
 
 
-def publish(path, folder, model, kind):
-    """The file itself, and its line in models.json."""
+def publish(path, folder, model, kind, credits):
+    """The file itself, its line in models.json, and the credits that CC-BY asks for."""
     folder, target = Path(folder), Path(folder) / "story.gguf"
     folder.mkdir(parents=True, exist_ok=True)
     target.write_bytes(path.read_bytes())
+    (folder / "story-credits.md").write_bytes(credits.read_bytes())
     data = target.read_bytes()
     listing = folder / "models.json"
     others = [m for m in json.loads(listing.read_text()) if m["file"] != "story.gguf"] if listing.exists() else []
     entry = {"name": NAME, "file": "story.gguf", "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(),
-             "parameters": sum(p.numel() for p in model.parameters()), "quantization": kind, "licence": LICENCE_NAME,
+             "parameters": sum(p.numel() for p in model.parameters()), "quantization": kind, "licence": LICENCE,
              "card": "story.md", "description": DESCRIPTION}
     listing.write_text(json.dumps([entry, *others], indent=2, ensure_ascii=False) + "\n")
 
@@ -140,4 +141,4 @@ def run(args):
         if kind == "Q8_0":
             assert path.stat().st_size <= 4_000_000 and worst < 0.05
             if args.publish:
-                publish(path, args.publish, model, kind)
+                publish(path, args.publish, model, kind, Path(args.data) / "story-credits.md")

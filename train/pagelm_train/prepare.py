@@ -1,5 +1,6 @@
 """corpora → clean documents → train / held-out → token shards, with a table of what there is."""
 
+import hashlib
 import json
 import re
 import tarfile
@@ -115,6 +116,10 @@ def run(args):
         with open(data / "documents" / f"{split}.jsonl", "w", encoding="utf-8") as out:
             for document in sorted(kept, key=lambda d: clean.fingerprint(d.text)[:64]):
                 out.write(json.dumps(vars(document), ensure_ascii=False) + "\n")
+    with open(data / "held-out.txt", "w") as out:  # the record of the split, kept in the repository
+        for document in sorted(splits["held-out"], key=lambda d: (d.source, clean.fingerprint(d.text))):
+            mark = hashlib.sha256(clean.fingerprint(document.text).encode()).hexdigest()[:16]
+            out.write(f"{mark} {document.source}\n")
     (data / "removed.json").write_text(json.dumps(removed, indent=1))
     print("\nleft out:")
     for source, reasons in removed.items():
