@@ -32,7 +32,7 @@ describe.skipIf(!chromium)("how the page looks", () => {
       };
       site.delay = 25;
       await page.goto(`${site.url}#seed=0`, { waitUntil: "domcontentloaded" });
-      await page.waitForFunction(() => document.querySelector("progress")?.value ?? 0 > 0.3);
+      await page.waitForFunction(() => (document.querySelector("progress")?.value ?? 0) > 0);
       await shoot("1-loading");
       site.delay = 0;
       await waitForText(page, "status", /Ready/);
