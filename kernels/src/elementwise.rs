@@ -15,7 +15,7 @@ pub(crate) fn exp4(x: F4) -> F4 {
     let n = x.mul(F4::splat(core::f32::consts::LOG2_E)).nearest();
     let r = x.sub(n.mul(F4::splat(0.693_359_4))).sub(n.mul(F4::splat(-2.121_944_4e-4)));
     let mut p = F4::splat(1.987_569_1e-4);
-    for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
+    for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_6e-1, 0.5] {
         p = p.mul(r).add(F4::splat(c));
     }
     let y = p.mul(r.mul(r)).add(r).add(F4::splat(1.0));
@@ -34,7 +34,7 @@ pub(crate) fn exp4(x: F4) -> F4 {
 fn tanh4(x: F4) -> F4 {
     let z = x.mul(x);
     let mut p = F4::splat(-5.704_988_7e-3);
-    for c in [2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328_2e-1] {
+    for c in [2.063_908_8e-2, -5.373_971_5e-2, 1.333_144_2e-1, -3.333_328e-1] {
         p = p.mul(z).add(F4::splat(c));
     }
     let small = p.mul(z).mul(x).add(x);

@@ -102,9 +102,9 @@ impl QuantBlock for Q6x8 {
     #[inline(always)]
     fn accumulate<const N: usize>(&self, x: [&Activation; N], sums: &mut [Rows; N]) {
         let (steps, _) = self.q.as_chunks::<4>();
-        for half in 0..2 {
-            let scale = halves(&self.scale[half]).map(F4::load);
-            let dots = dot_bytes(&steps[half], x.map(|x| &x.q.as_chunks::<16>().0[half]));
+        for (half, (steps, scale)) in steps.iter().zip(&self.scale).enumerate() {
+            let scale = halves(scale).map(F4::load);
+            let dots = dot_bytes(steps, x.map(|x| &x.q.as_chunks::<16>().0[half]));
             for n in 0..N {
                 add_scaled_dots(&mut sums[n], scale, x[n].d, dots[n]);
             }

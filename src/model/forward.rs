@@ -29,9 +29,11 @@ pub enum Want {
     All,
 }
 
-/// Buffers of the forward pass, allocated once.
+/// Buffers and tables of the forward pass, allocated once.
 #[derive(Debug)]
 pub struct Scratch {
+    /// `None` for learned positions.
+    rope: Option<RopeTable>,
     x: Vec<f32>,
     norm: Vec<f32>,
     q: Vec<f32>,
@@ -60,7 +62,9 @@ impl Scratch {
         let batch = |width: usize| zeros(n_batch.saturating_mul(width));
         let fused = model.layers.iter().any(|layer| matches!(layer.attn_qkv, Qkv::Fused(_)));
         let widest = config.n_embd.max(config.n_ff).max(config.n_q());
+        let rope = config.rope.as_ref().map(|rope| RopeTable::new(rope, model.rope_factors.as_deref(), n_ctx));
         Ok(Scratch {
+            rope: rope.transpose()?,
             x: batch(config.n_embd)?,
             norm: batch(config.n_embd)?,
             q: batch(config.n_q())?,
@@ -83,10 +87,11 @@ impl Scratch {
         &self.logits[(self.n_logits - 1) * n_vocab..self.n_logits * n_vocab]
     }
 
-    /// Bytes that the buffers take.
+    /// Bytes that buffers and tables take.
     pub fn bytes_needed(config: &Config, n_ctx: usize) -> u64 {
         let per_token = 3 * config.n_embd + 3 * config.n_q() + 4 * config.n_kv() + 2 * config.n_ff + config.n_ff;
-        (MAX_BATCH.min(n_ctx) * per_token * 4 + n_ctx * 4 + config.n_vocab * 4) as u64
+        let rope = config.rope.as_ref().map_or(0, |rope| RopeTable::bytes_needed(rope, n_ctx));
+        (MAX_BATCH.min(n_ctx) * per_token * 4 + n_ctx * 4 + config.n_vocab * 4) as u64 + rope
     }
 }
 
@@ -99,7 +104,6 @@ impl Scratch {
 pub fn forward<'s>(
     model: &Model,
     cache: &mut KvCache,
-    rope: Option<&RopeTable>,
     scratch: &'s mut Scratch,
     tokens: &[u32],
     n_past: usize,
@@ -112,7 +116,7 @@ pub fn forward<'s>(
         scratch.logits = zeros(n_wanted * model.config.n_vocab)?;
     }
     scratch.n_logits = n_wanted;
-    let mut pass = Pass { model, config: &model.config, cache, rope, s: scratch, n_tokens: tokens.len(), n_past, tap };
+    let mut pass = Pass { model, config: &model.config, cache, s: scratch, n_tokens: tokens.len(), n_past, tap };
     pass.embed(tokens);
     for (i, layer) in model.layers.iter().enumerate() {
         pass.attention(i, layer);
@@ -141,7 +145,6 @@ struct Pass<'a, 't> {
     model: &'a Model,
     config: &'a Config,
     cache: &'a mut KvCache,
-    rope: Option<&'a RopeTable>,
     s: &'a mut Scratch,
     n_tokens: usize,
     n_past: usize,
@@ -262,7 +265,7 @@ impl Pass<'_, '_> {
 
     /// Turns queries and keys to their positions.
     fn turn(&mut self) {
-        let (Some(rope), Some(table)) = (&self.config.rope, self.rope) else { return };
+        let (Some(rope), Some(table)) = (&self.config.rope, &self.s.rope) else { return };
         let turn = match rope.pairing {
             Pairing::Adjacent => kernels::rope_adjacent,
             Pairing::Halves => kernels::rope_halves,

@@ -15,6 +15,5 @@ pub use cache::KvCache;
 pub use config::{Activation, Config, Norm, Pairing, Rope};
 pub use forward::{MAX_BATCH, Scratch, Want, forward};
 pub use load::Loader;
-pub use rope::RopeTable;
 pub use tap::{Place, Site, Tap};
 pub use weights::Model;

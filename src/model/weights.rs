@@ -99,11 +99,6 @@ impl Model {
         })
     }
 
-    /// Divisors of the rotary frequencies, where the file has them.
-    pub fn rope_factors(&self) -> Option<&[f32]> {
-        self.rope_factors.as_deref()
-    }
-
     /// The most positions that this model can tell apart; `None` where there is no such bound.
     pub fn max_positions(&self) -> Option<usize> {
         self.position_embd.as_ref().map(Tensor::rows)

@@ -48,6 +48,11 @@ pub enum Format {
     MXFP4 = 39,
 }
 
+/// Blocks to floats: `block_bytes × n` bytes in, `block_len × n` floats out.
+pub type Dequantize = fn(&[u8], &mut [f32]);
+/// Floats to blocks, the reverse.
+pub type Quantize = fn(&[f32], &mut [u8]);
+
 /// One row of [`FORMATS`]: the shape of a block and how to read and write it.
 #[derive(Debug)]
 pub struct FormatRow {
@@ -59,10 +64,10 @@ pub struct FormatRow {
     pub block_len: usize,
     /// Bytes of one block.
     pub block_bytes: usize,
-    /// Blocks to floats: `block_bytes × n` bytes in, `block_len × n` floats out. `None`: not supported yet.
-    pub dequantize: Option<fn(&[u8], &mut [f32])>,
-    /// Floats to blocks, the reverse. `None`: this engine cannot write the format.
-    pub quantize: Option<fn(&[f32], &mut [u8])>,
+    /// How it is read; `None`: not supported yet.
+    pub dequantize: Option<Dequantize>,
+    /// How it is written; `None`: this engine cannot write it.
+    pub quantize: Option<Quantize>,
 }
 
 const fn row(format: Format, name: &'static str, block_len: usize, block_bytes: usize) -> FormatRow {
@@ -70,12 +75,12 @@ const fn row(format: Format, name: &'static str, block_len: usize, block_bytes: 
 }
 
 impl FormatRow {
-    const fn reads(mut self, dequantize: fn(&[u8], &mut [f32])) -> Self {
+    const fn reads(mut self, dequantize: Dequantize) -> Self {
         self.dequantize = Some(dequantize);
         self
     }
 
-    const fn writes(mut self, quantize: fn(&[f32], &mut [u8])) -> Self {
+    const fn writes(mut self, quantize: Quantize) -> Self {
         self.quantize = Some(quantize);
         self
     }
@@ -133,7 +138,7 @@ impl Format {
     pub fn bytes_for(self, n: u64) -> Option<u64> {
         let row = self.row();
         let block_len = row.block_len as u64;
-        if n % block_len != 0 {
+        if !n.is_multiple_of(block_len) {
             return None;
         }
         (n / block_len).checked_mul(row.block_bytes as u64)

@@ -5,7 +5,7 @@ mod generation;
 pub use generation::{GenerateOptions, Generation, Step, StopReason};
 
 use crate::error::{Error, Result};
-use crate::model::{Config, KvCache, MAX_BATCH, Model, RopeTable, Scratch, Tap, Want, forward};
+use crate::model::{Config, KvCache, MAX_BATCH, Model, Scratch, Tap, Want, forward};
 use std::sync::Arc;
 
 /// The context where none is asked for: the model's own, but at most this.
@@ -19,7 +19,6 @@ pub const DEFAULT_N_CTX: usize = 2048;
 pub struct Session {
     model: Arc<Model>,
     cache: KvCache,
-    rope: Option<RopeTable>,
     scratch: Scratch,
     tokens: Vec<u32>,
     n_past: usize,
@@ -33,11 +32,8 @@ impl Session {
     /// not suffice.
     pub fn new(model: Arc<Model>, n_ctx: Option<u32>) -> Result<Session> {
         let n_ctx = Session::choose_n_ctx(&model, n_ctx)?;
-        let rope = model.config().rope.as_ref();
-        let rope = rope.map(|rope| RopeTable::new(rope, model.rope_factors(), n_ctx)).transpose()?;
         Ok(Session {
             cache: KvCache::new(model.config(), n_ctx)?,
-            rope,
             scratch: Scratch::new(&model, n_ctx)?,
             tokens: crate::tensor::zeros(n_ctx).map(|mut tokens| {
                 tokens.clear();
@@ -61,8 +57,7 @@ impl Session {
 
     /// Bytes of memory that a session with room for `n_ctx` tokens takes.
     pub fn bytes_needed(config: &Config, n_ctx: usize) -> u64 {
-        let rope = config.rope.as_ref().map_or(0, |rope| RopeTable::bytes_needed(rope, n_ctx));
-        KvCache::bytes_needed(config, n_ctx).saturating_add(rope).saturating_add(Scratch::bytes_needed(config, n_ctx))
+        KvCache::bytes_needed(config, n_ctx).saturating_add(Scratch::bytes_needed(config, n_ctx))
     }
 
     /// The model that runs.
@@ -161,9 +156,9 @@ impl Session {
 
     fn run(&mut self, tokens: &[u32], want: Want, tap: Option<&mut dyn Tap>) -> Result<&[f32]> {
         tokens.iter().try_for_each(|token| self.accept(*token))?;
-        let Session { model, cache, rope, scratch, tokens, n_past } = self;
+        let Session { model, cache, scratch, tokens, n_past } = self;
         let end = tokens.len().min(*n_past + MAX_BATCH);
-        let logits = forward(model, cache, rope.as_ref(), scratch, &tokens[*n_past..end], *n_past, want, tap)?;
+        let logits = forward(model, cache, scratch, &tokens[*n_past..end], *n_past, want, tap)?;
         *n_past = end;
         Ok(logits)
     }
