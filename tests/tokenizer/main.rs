@@ -4,4 +4,3 @@ mod behaviour;
 mod hostile;
 mod oracle;
 mod small;
-mod vectors;

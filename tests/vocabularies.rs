@@ -1,23 +1,37 @@
 //! Vocabularies of real models, with the ids that llama.cpp recorded for texts.
 //!
-//! The data is not part of this repository. Where it is missing, each test says on standard error that it was skipped.
+//! The data is not part of this repository. Where it is missing, a test is reported as ignored, by name.
 
-use crate::small::{ADD, NORMAL, PLAIN, Small, byte_char};
+mod common;
+#[allow(dead_code, reason = "the tokenizer tests use the rest")]
+#[path = "tokenizer/small.rs"]
+mod small;
+
+use common::data::{needs, shared};
+use libtest_mimic::Arguments;
 use pagelm::gguf::{Gguf, Value};
 use pagelm::tokenizer::{EncodeOptions, Tokenizer};
+use small::{ADD, NORMAL, PLAIN, Small, byte_char};
 use std::collections::HashMap;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::process::ExitCode;
 
-/// A file of the shared data, or a line that names the test that has to do without.
-fn shared(test: &str, file: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(file);
-    if path.is_file() {
-        return Some(path);
-    }
-    // Not by eprintln!, which a passing test keeps to itself.
-    let _ = writeln!(std::io::stderr(), "skipped: {test}: ../shared/{file} is not there");
-    None
+const LLAMA_SPM: &str = "tokenizers/llama.cpp/ggml-vocab-llama-spm.gguf";
+const GPT2: &str = "tokenizers/llama.cpp/ggml-vocab-gpt-2.gguf";
+const TINY_LLAMA: &str = "models/llama-2-tiny-random.gguf";
+const STORIES: &str = "models/stories260K-f32.gguf";
+const QWEN2: [&str; 2] = ["tokenizers/qwen2/vocab.json", "tokenizers/qwen2/merges.txt"];
+const LLAMA3: &str = "tokenizers/llama3/tokenizer.model";
+
+fn main() -> ExitCode {
+    let trials = vec![
+        needs(&[LLAMA_SPM, TINY_LLAMA], "llama_spm_vocabulary", llama_spm_vocabulary),
+        needs(&[GPT2], "gpt2_vocabulary", gpt2_vocabulary),
+        needs(&[STORIES], "stories_prompts", stories_prompts),
+        needs(&QWEN2, "qwen2_vocabulary", qwen2_vocabulary),
+        needs(&[LLAMA3], "llama3_vocabulary", llama3_vocabulary),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
 fn tokenizer(path: &Path) -> Tokenizer {
@@ -43,17 +57,15 @@ fn check(tokenizer: &Tokenizer, vocab: &Path) {
     }
 }
 
-#[test]
 fn llama_spm_vocabulary() {
-    let Some(vocab) = shared("llama_spm_vocabulary", "tokenizers/llama.cpp/ggml-vocab-llama-spm.gguf") else { return };
+    let vocab = shared(LLAMA_SPM);
     check(&tokenizer(&vocab), &vocab);
-    let Some(model) = shared("llama_spm_vocabulary", "models/llama-2-tiny-random.gguf") else { return };
+    let model = shared(TINY_LLAMA);
     check(&tokenizer(&model), &vocab);
 }
 
-#[test]
 fn gpt2_vocabulary() {
-    let Some(vocab) = shared("gpt2_vocabulary", "tokenizers/llama.cpp/ggml-vocab-gpt-2.gguf") else { return };
+    let vocab = shared(GPT2);
     let tokenizer = tokenizer(&vocab);
     check(&tokenizer, &vocab);
     assert_eq!((tokenizer.bos(), tokenizer.eos()), (Some(50256), Some(50256)));
@@ -62,9 +74,8 @@ fn gpt2_vocabulary() {
     assert_eq!(tokenizer.encode("Hello<|endoftext|>", parse).unwrap(), [15496, 50256]);
 }
 
-#[test]
 fn stories_prompts() {
-    let Some(model) = shared("stories_prompts", "models/stories260K-f32.gguf") else { return };
+    let model = shared(STORIES);
     let tokenizer = tokenizer(&model);
     assert!(tokenizer.adds_bos() && tokenizer.is_end(2));
     for line in std::fs::read_to_string(model.with_extension("jsonl")).unwrap().lines() {
@@ -77,10 +88,9 @@ fn stories_prompts() {
 }
 
 /// The vocabulary that llama.cpp's converter makes of Qwen2's `vocab.json` and `merges.txt`.
-#[test]
 fn qwen2_vocabulary() {
-    let Some(vocab) = shared("qwen2_vocabulary", "tokenizers/qwen2/vocab.json") else { return };
-    let Some(merges) = shared("qwen2_vocabulary", "tokenizers/qwen2/merges.txt") else { return };
+    let vocab = shared(QWEN2[0]);
+    let merges = shared(QWEN2[1]);
     let ids: HashMap<String, u32> = serde_json::from_str(&std::fs::read_to_string(&vocab).unwrap()).unwrap();
     let mut texts: Vec<(u32, String)> = ids.into_iter().map(|(text, id)| (id, text)).collect();
     texts.sort();
@@ -92,9 +102,8 @@ fn qwen2_vocabulary() {
 
 /// The vocabulary that llama.cpp's converter makes of Llama 3's tiktoken file, which has ranks and no merges: a token
 /// was merged from the two parts that the earlier ranks make of it.
-#[test]
 fn llama3_vocabulary() {
-    let Some(model) = shared("llama3_vocabulary", "tokenizers/llama3/tokenizer.model") else { return };
+    let model = shared(LLAMA3);
     let file = std::fs::read_to_string(&model).unwrap();
     let tokens: Vec<Vec<u8>> = file.lines().map(|line| base64(line.split(' ').next().unwrap())).collect();
     let ranks: HashMap<&[u8], usize> =
@@ -114,7 +123,7 @@ fn llama3_vocabulary() {
 
 fn bpe<'t>(pre: &str, texts: impl Iterator<Item = &'t str>, merges: &[&str]) -> Tokenizer {
     let small = Small::default().with("model", Value::Str("gpt2".into())).with("pre", Value::Str(pre.into()));
-    let small = small.with("merges", crate::small::strings(merges));
+    let small = small.with("merges", small::strings(merges));
     texts.fold(small, |small, text| small.token(text, 0.0, NORMAL)).build()
 }
 
