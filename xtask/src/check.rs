@@ -13,7 +13,8 @@ pub fn run() -> Result<()> {
     stages.run("lints", lint);
     stages.run("lints of the wasm builds", lint_wasm);
     stages.run("documentation", document);
-    stages.run("import order", || shell::run(shell::cargo().args(["test", "--package", "pagelm", "--test", "layering"])));
+    stages
+        .run("import order", || shell::run(shell::cargo().args(["test", "--package", "pagelm", "--test", "layering"])));
     stages.run("types of the pages", check_types);
     if stages.run("build", web::build) {
         stages.run("size gate", || size::check(&VARIANTS));

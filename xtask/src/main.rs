@@ -14,8 +14,11 @@ mod shell;
 mod size;
 mod stages;
 mod test;
+mod unicode;
 mod wasm;
 mod web;
+
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -46,10 +49,22 @@ enum Command {
         #[arg(long)]
         train: bool,
     },
+    /// Write src/tokenizer/unicode_table.rs anew, when Unicode has a new version
+    Unicode,
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
         Command::Build => web::build(),
         Command::Demo { port } => {
             web::build()?;
@@ -58,5 +73,6 @@ fn main() -> Result<()> {
         Command::Check => check::run(),
         Command::Test { train: false } => test::run(),
         Command::Test { train: true } => test::run_training(),
+        Command::Unicode => unicode::run(),
     }
 }

@@ -5,7 +5,7 @@
 //! relaxed-simd on, LLVM may turn an exact pattern of multiply and add into a relaxed dot product. So each build is
 //! read back, every function body of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 
 use anyhow::{Context, Result, bail};
@@ -15,7 +15,7 @@ use crate::wasm::Variant;
 
 /// The functions of the relaxed build that may hold `i32x4.relaxed_dot_i8x16_i7x16_add_s`, as paths without generic
 /// arguments. Each is `#[inline(never)]`, so that the instruction does not wander into its callers.
-const RELAXED_DOT_KERNELS: &[&str] = &[];
+const RELAXED_DOT_KERNELS: &[&str] = &["pagelm_kernels::matmul::quant_tile"];
 
 /// A relaxed instruction that was found.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub fn check(variants: &[Variant]) -> Result<()> {
     for variant in variants {
         let path = variant.named_module();
         let module = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let allowed = if variant.features.contains("relaxed-simd") { RELAXED_DOT_KERNELS } else { &[] };
+        let allowed = if variant.is_relaxed() { RELAXED_DOT_KERNELS } else { &[] };
         let found = find_relaxed(&module)?;
         for Relaxed { function, operator, n } in &found {
             println!("{}: {n} × {operator} in {function}", variant.name);
@@ -67,15 +67,14 @@ fn faults(found: &[Relaxed], allowed: &[&str]) -> Vec<String> {
 /// Every relaxed instruction of the module, by function.
 fn find_relaxed(module: &[u8]) -> Result<Vec<Relaxed>> {
     let mut names = HashMap::new();
-    let mut counts: Vec<((u32, String), usize)> = Vec::new();
+    let mut found: Vec<(u32, String)> = Vec::new();
     let mut function_idx = 0;
     for payload in Parser::new(0).parse_all(module) {
         match payload? {
             Payload::ImportSection(imports) => function_idx += count_imported_functions(imports)?,
             Payload::CodeSectionEntry(body) => {
-                for operator in relaxed_operators(&body, module)? {
-                    add(&mut counts, (function_idx, operator));
-                }
+                let operators = relaxed_operators(&body, module)?;
+                found.extend(operators.into_iter().map(|operator| (function_idx, operator)));
                 function_idx += 1;
             }
             Payload::CustomSection(section) => {
@@ -86,11 +85,13 @@ fn find_relaxed(module: &[u8]) -> Result<Vec<Relaxed>> {
             _ => {}
         }
     }
-    let relaxed = counts.into_iter().map(|((function_idx, operator), n)| {
+    // The instances of a generic function have one path: they are counted together.
+    let mut counts = BTreeMap::new();
+    for (function_idx, operator) in found {
         let function = names.get(&function_idx).cloned().unwrap_or_else(|| format!("function {function_idx}"));
-        Relaxed { function, operator, n }
-    });
-    Ok(relaxed.collect())
+        *counts.entry((function, operator)).or_insert(0) += 1;
+    }
+    Ok(counts.into_iter().map(|((function, operator), n)| Relaxed { function, operator, n }).collect())
 }
 
 fn count_imported_functions(imports: wasmparser::ImportSectionReader<'_>) -> Result<u32> {
@@ -122,13 +123,6 @@ fn is_relaxed(code: &[u8]) -> bool {
 fn operator_name(operator: &Operator<'_>) -> String {
     let debug = format!("{operator:?}");
     debug.split([' ', '{', '(']).next().unwrap_or(&debug).to_owned()
-}
-
-fn add(counts: &mut Vec<((u32, String), usize)>, key: (u32, String)) {
-    match counts.iter_mut().find(|(known, _)| *known == key) {
-        Some((_, n)) => *n += 1,
-        None => counts.push((key, 1)),
-    }
 }
 
 fn function_names(section: wasmparser::NameSectionReader<'_>) -> Result<HashMap<u32, String>> {
@@ -259,7 +253,8 @@ mod tests {
             code.next().unwrap()
         };
         assert_eq!(code(&stripped), code(&named));
-        let customs = Parser::new(0).parse_all(&stripped).filter(|p| matches!(p, Ok(Payload::CustomSection(_)))).count();
+        let customs =
+            Parser::new(0).parse_all(&stripped).filter(|p| matches!(p, Ok(Payload::CustomSection(_)))).count();
         assert_eq!(customs, 0);
         wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::all()).validate_all(&stripped).unwrap();
     }

@@ -67,7 +67,10 @@ impl Stages {
             match verdict {
                 Verdict::Passed => println!("  passed   {name} ({seconds:.1} s)"),
                 Verdict::Skipped(why) => println!("  skipped  {name}: {why}"),
-                Verdict::Failed(why) => println!("  FAILED   {name} ({seconds:.1} s): {why}"),
+                Verdict::Failed(why) => {
+                    // The whole of it stands where the stage ran.
+                    println!("  FAILED   {name} ({seconds:.1} s): {}", why.lines().next().unwrap_or_default());
+                }
             }
         }
         let n_passed = self.count(|verdict| matches!(verdict, Verdict::Passed));

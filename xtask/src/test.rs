@@ -1,5 +1,7 @@
 //! `cargo xtask test`: everything that runs the engine, from unit tests to real browsers.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, bail};
 
 use crate::stages::{Outcome, Stages};
@@ -10,11 +12,11 @@ use crate::{browser, node, paths, shell, web};
 pub fn run() -> Result<()> {
     let mut stages = Stages::default();
     stages.run("Rust: unit, integration and doc tests", || shell::run(shell::cargo().args(["test", "--workspace"])));
-    stages.run("Rust: unit tests of the wasm builds", test_wasm);
+    stages.run_or_skip("Rust: unit tests of the wasm builds, in Chromium", || with_chromium(test_wasm));
     if stages.run("build of the page", web::build) {
         stages.run("TypeScript: package", || test_script("pkg"));
         stages.run("TypeScript: pages", || test_script("www"));
-        stages.run_or_skip("browser: Chromium", test_browser);
+        stages.run_or_skip("browser: Chromium", || with_chromium(test_browser));
     } else {
         for name in ["TypeScript: package", "TypeScript: pages", "browser: Chromium"] {
             stages.blocked(name, "build of the page");
@@ -23,16 +25,22 @@ pub fn run() -> Result<()> {
     stages.finish()
 }
 
-/// The engine's unit tests as WebAssembly, in Node's V8: the kernels that only these builds have meet their oracle.
-fn test_wasm() -> Result<()> {
-    node::require()?;
+/// Flags of Chromium that take processor features away, so that each lowering of the relaxed dot product is met.
+const RELAXED_LOWERINGS: [&str; 2] = ["", "--js-flags=--no-enable-avx-vnni"];
+
+/// The engine's unit tests as WebAssembly, in Chromium: the kernels that only these builds have meet their oracle.
+fn test_wasm(chromium: &Path) -> Result<()> {
+    node::install_packages()?;
     wasm::add_target(TEST_TARGET)?;
-    let runner = paths::root().join("xtask/wasi-runner.mjs");
     VARIANTS.iter().try_for_each(|variant| {
-        let mut cargo = variant.cargo("test", TEST_TARGET);
-        cargo.args(["--package", "pagelm", "--lib"]);
-        cargo.env("CARGO_TARGET_WASM32_WASIP1_RUNNER", format!("node --no-warnings {}", runner.display()));
-        shell::run(&mut cargo).with_context(|| format!("the {} build", variant.name))
+        let lowerings: &[&str] = if variant.is_relaxed() { &RELAXED_LOWERINGS } else { &[""] };
+        lowerings.iter().try_for_each(|flags| {
+            let mut cargo = variant.cargo("test", TEST_TARGET);
+            cargo.args(["--package", "pagelm", "--package", "pagelm-kernels", "--lib"]);
+            cargo.env("CARGO_TARGET_WASM32_WASIP1_RUNNER", "node tests/browser/wasm-runner.mjs");
+            cargo.env("PAGELM_CHROMIUM", chromium).env("PAGELM_CHROMIUM_FLAGS", flags);
+            shell::run(&mut cargo).with_context(|| format!("the {} build", variant.name))
+        })
     })
 }
 
@@ -41,7 +49,17 @@ fn test_script(workspace: &str) -> Result<()> {
     node::run_script(workspace, "test")
 }
 
-fn test_browser() -> Result<Outcome> {
+fn test_browser(chromium: &Path) -> Result<()> {
+    node::run_script("tests/browser", "check")?;
+    // The native command is what the page is compared with.
+    shell::run(shell::cargo().args(["build", "--package", "pagelm-cli"]))?;
+    let native = paths::target().join("debug").join(format!("pagelm{}", std::env::consts::EXE_SUFFIX));
+    let mut script = node::script_command("tests/browser", "test");
+    shell::run(script.env("PAGELM_CHROMIUM", chromium).env("PAGELM_NATIVE", native))
+}
+
+/// Runs a test that needs Chromium. Where there is none, it is skipped; unattended, that is a failure.
+fn with_chromium(test: impl FnOnce(&Path) -> Result<()>) -> Result<Outcome> {
     let Some(chromium) = browser::chromium()? else {
         let how = "Chromium is missing: install it (on Debian: apt-get install --no-install-recommends chromium), or \
                    name its program in PAGELM_CHROMIUM";
@@ -50,13 +68,7 @@ fn test_browser() -> Result<Outcome> {
         }
         return Ok(Outcome::Skipped(how.to_owned()));
     };
-    node::run_script("tests/browser", "check")?;
-    // The native command is what the page is compared with.
-    shell::run(shell::cargo().args(["build", "--package", "pagelm-cli"]))?;
-    let native = paths::target().join("debug").join(format!("pagelm{}", std::env::consts::EXE_SUFFIX));
-    let mut script = node::script_command("tests/browser", "test");
-    shell::run(script.env("PAGELM_CHROMIUM", chromium).env("PAGELM_NATIVE", native))?;
-    Ok(Outcome::Passed)
+    test(&chromium).map(|()| Outcome::Passed)
 }
 
 /// The training smoke test: a few steps on a little text, exported and loaded again.

@@ -48,7 +48,7 @@ impl Variant {
         self.features.contains("relaxed-simd")
     }
 
-    /// What ships: pkg/dist/<name>.
+    /// What ships: the folder of this build in pkg/dist.
     pub fn dist(&self) -> PathBuf {
         paths::pkg_dist().join(self.name)
     }

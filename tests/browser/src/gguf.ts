@@ -1,0 +1,271 @@
+/**
+ * Writes GGUF files: small ones with random weights, large ones for measurements, and broken ones.
+ * @module
+ */
+
+import { closeSync, openSync, writeSync } from "node:fs";
+
+/** A weight format: its number in the file, and how many bytes hold how many weights. */
+export interface Format {
+  id: number;
+  blockLen: number;
+  blockBytes: number;
+  /** Fills one block with random weights of about ±0.1. */
+  fill(block: Buffer, random: () => number): void;
+}
+
+const byte = (random: () => number) => Math.floor(random() * 256);
+
+function fillBytes(block: Buffer, random: () => number): void {
+  for (let i = 0; i < block.length; i++) block[i] = byte(random);
+}
+
+/** f16 of a power of two, 2^exponent, with a random fraction: 1 to 2 times that. */
+function f16(exponent: number, random: () => number): number {
+  return ((exponent + 15) << 10) | Math.floor(random() * 1024);
+}
+
+export const F32: Format = {
+  id: 0,
+  blockLen: 1,
+  blockBytes: 4,
+  fill: (block, random) => void block.writeFloatLE((random() - 0.5) / 5),
+};
+export const F16: Format = {
+  id: 1,
+  blockLen: 1,
+  blockBytes: 2,
+  fill: (block, random) => void block.writeUInt16LE(f16(-5, random) | (random() < 0.5 ? 0x8000 : 0)),
+};
+export const Q4_0: Format = {
+  id: 2,
+  blockLen: 32,
+  blockBytes: 18,
+  fill(block, random) {
+    fillBytes(block, random);
+    block.writeUInt16LE(f16(-7, random));
+  },
+};
+export const Q8_0: Format = {
+  id: 8,
+  blockLen: 32,
+  blockBytes: 34,
+  fill(block, random) {
+    fillBytes(block, random);
+    block.writeUInt16LE(f16(-11, random));
+  },
+};
+export const Q6_K: Format = {
+  id: 14,
+  blockLen: 256,
+  blockBytes: 210,
+  fill(block, random) {
+    fillBytes(block, random);
+    block.writeUInt16LE(f16(-16 + 1, random), 208);
+  },
+};
+
+/** The same numbers every time. */
+export function mulberry32(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** A metadata value with its type in the file. */
+export type Value =
+  | { u32: number }
+  | { f32: number }
+  | { str: string }
+  | { strs: string[] }
+  | { f32s: number[] }
+  | { i32s: number[] };
+
+/** One tensor's row in the file. */
+export interface TensorRow {
+  name: string;
+  shape: number[];
+  format: Format;
+}
+
+/** The file as data, to be changed before it is written. */
+export interface File {
+  magic: string;
+  version: number;
+  metadata: Map<string, Value>;
+  tensors: TensorRow[];
+  /** Overrides of what would be right. */
+  counts?: { tensors?: bigint; metadata?: bigint };
+  /** Overrides of where tensors begin. */
+  offsets?: Map<string, bigint>;
+  /** Overrides of tensors' format numbers. */
+  formatIds?: Map<string, number>;
+}
+
+/** The shape of a llama model. */
+export interface Shape {
+  nLayer: number;
+  nEmbd: number;
+  nHead: number;
+  nHeadKv: number;
+  nFf: number;
+  nVocab: number;
+  nCtx: number;
+}
+
+export const TINY: Shape = { nLayer: 2, nEmbd: 256, nHead: 4, nHeadKv: 2, nFf: 512, nVocab: 320, nCtx: 128 };
+
+/** A llama model with a SentencePiece-style vocabulary: three specials, 256 bytes, then words of its own. */
+export function llama(shape: Shape, format: Format, name = "random"): File {
+  const { nLayer, nEmbd, nHead, nHeadKv, nFf, nVocab, nCtx } = shape;
+  const nKv = (nEmbd / nHead) * nHeadKv;
+  const tensors: TensorRow[] = [{ name: "token_embd.weight", shape: [nEmbd, nVocab], format }];
+  for (let layer = 0; layer < nLayer; layer++) {
+    const add = (part: string, shape: number[], of = format) =>
+      tensors.push({ name: `blk.${layer}.${part}.weight`, shape, format: of });
+    add("attn_norm", [nEmbd], F32);
+    add("attn_q", [nEmbd, nEmbd]);
+    add("attn_k", [nEmbd, nKv]);
+    add("attn_v", [nEmbd, nKv]);
+    add("attn_output", [nEmbd, nEmbd]);
+    add("ffn_norm", [nEmbd], F32);
+    add("ffn_gate", [nEmbd, nFf]);
+    add("ffn_up", [nEmbd, nFf]);
+    add("ffn_down", [nFf, nEmbd]);
+  }
+  tensors.push({ name: "output_norm.weight", shape: [nEmbd], format: F32 });
+  tensors.push({ name: "output.weight", shape: [nEmbd, nVocab], format });
+  const metadata = new Map<string, Value>([
+    ["general.architecture", { str: "llama" }],
+    ["general.name", { str: name }],
+    ["llama.context_length", { u32: nCtx }],
+    ["llama.embedding_length", { u32: nEmbd }],
+    ["llama.block_count", { u32: nLayer }],
+    ["llama.feed_forward_length", { u32: nFf }],
+    ["llama.attention.head_count", { u32: nHead }],
+    ["llama.attention.head_count_kv", { u32: nHeadKv }],
+    ["llama.attention.layer_norm_rms_epsilon", { f32: 1e-5 }],
+    ["llama.rope.dimension_count", { u32: nEmbd / nHead }],
+    ...vocabulary(nVocab),
+  ]);
+  return { magic: "GGUF", version: 3, metadata, tensors };
+}
+
+function vocabulary(nVocab: number): [string, Value][] {
+  const tokens = ["<unk>", "<s>", "</s>"];
+  const types = [2, 3, 3];
+  for (let i = 0; i < 256; i++) {
+    tokens.push(`<0x${i.toString(16).toUpperCase().padStart(2, "0")}>`);
+    types.push(6);
+  }
+  for (let i = tokens.length; i < nVocab; i++) {
+    tokens.push(`\u2581w${i.toString(36)}`);
+    types.push(1);
+  }
+  return [
+    ["tokenizer.ggml.model", { str: "llama" }],
+    ["tokenizer.ggml.tokens", { strs: tokens }],
+    ["tokenizer.ggml.scores", { f32s: tokens.map((_, i) => -i) }],
+    ["tokenizer.ggml.token_type", { i32s: types }],
+    ["tokenizer.ggml.bos_token_id", { u32: 1 }],
+    ["tokenizer.ggml.eos_token_id", { u32: 2 }],
+    ["tokenizer.ggml.unknown_token_id", { u32: 0 }],
+  ];
+}
+
+const ALIGNMENT = 32;
+const align = (n: number) => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
+
+function tensorBytes({ shape, format }: TensorRow): number {
+  return (shape.reduce((a, b) => a * b, 1) / format.blockLen) * format.blockBytes;
+}
+
+/** How many bytes of tensors the file has. */
+export function dataBytes(file: File): number {
+  return file.tensors.reduce((sum, tensor) => sum + align(tensorBytes(tensor)), 0);
+}
+
+/** All that stands before the tensors' data, padded to where that begins. */
+export function header(file: File): Buffer {
+  const parts: Buffer[] = [];
+  const u32 = (n: number) => parts.push(number(4, (b) => b.writeUInt32LE(n)));
+  const u64 = (n: bigint | number) => parts.push(number(8, (b) => b.writeBigUInt64LE(BigInt(n))));
+  const str = (s: string) => {
+    const bytes = Buffer.from(s);
+    u64(bytes.length);
+    parts.push(bytes);
+  };
+  parts.push(Buffer.from(file.magic));
+  u32(file.version);
+  u64(file.counts?.tensors ?? file.tensors.length);
+  u64(file.counts?.metadata ?? file.metadata.size);
+  for (const [key, value] of file.metadata) {
+    str(key);
+    parts.push(encode(value));
+  }
+  let offset = 0;
+  for (const tensor of file.tensors) {
+    str(tensor.name);
+    u32(tensor.shape.length);
+    for (const n of tensor.shape) u64(n);
+    u32(file.formatIds?.get(tensor.name) ?? tensor.format.id);
+    u64(file.offsets?.get(tensor.name) ?? offset);
+    offset += align(tensorBytes(tensor));
+  }
+  const bytes = Buffer.concat(parts);
+  return Buffer.concat([bytes, Buffer.alloc(align(bytes.length) - bytes.length)]);
+}
+
+function number(size: number, write: (buffer: Buffer) => void): Buffer {
+  const buffer = Buffer.alloc(size);
+  write(buffer);
+  return buffer;
+}
+
+function encode(value: Value): Buffer {
+  const u32 = (n: number) => number(4, (b) => b.writeUInt32LE(n));
+  const u64 = (n: number) => number(8, (b) => b.writeBigUInt64LE(BigInt(n)));
+  const f32 = (n: number) => number(4, (b) => b.writeFloatLE(n));
+  const i32 = (n: number) => number(4, (b) => b.writeInt32LE(n));
+  const str = (s: string) => Buffer.concat([u64(Buffer.byteLength(s)), Buffer.from(s)]);
+  const array = (type: number, items: Buffer[]) => Buffer.concat([u32(9), u32(type), u64(items.length), ...items]);
+  if ("u32" in value) return Buffer.concat([u32(4), u32(value.u32)]);
+  if ("f32" in value) return Buffer.concat([u32(6), f32(value.f32)]);
+  if ("str" in value) return Buffer.concat([u32(8), str(value.str)]);
+  if ("strs" in value) return array(8, value.strs.map(str));
+  if ("f32s" in value) return array(6, value.f32s.map(f32));
+  return array(5, value.i32s.map(i32));
+}
+
+/** The file's tensors one by one, as bytes: a run of random blocks, repeated where a tensor is larger than that. */
+function* data(file: File, random: () => number): Generator<Buffer> {
+  for (const tensor of file.tensors) {
+    const bytes = Buffer.alloc(align(tensorBytes(tensor)));
+    const filled = tensorBytes(tensor);
+    const { blockBytes, fill } = tensor.format;
+    const runBytes = Math.min(filled, 4096 * blockBytes);
+    for (let at = 0; at < runBytes; at += blockBytes) fill(bytes.subarray(at, at + blockBytes), random);
+    for (let at = runBytes; at < filled; at += runBytes) bytes.copy(bytes, at, 0, Math.min(runBytes, filled - at));
+    yield bytes;
+  }
+}
+
+/** The whole file, in memory. */
+export function toBytes(file: File, seed = 1): Buffer {
+  return Buffer.concat([header(file), ...data(file, mulberry32(seed))]);
+}
+
+/** The whole file, on disk. */
+export function writeTo(path: string, file: File, seed = 1): void {
+  const descriptor = openSync(path, "w");
+  try {
+    writeSync(descriptor, header(file));
+    for (const bytes of data(file, mulberry32(seed))) writeSync(descriptor, bytes);
+  } finally {
+    closeSync(descriptor);
+  }
+}
