@@ -87,11 +87,14 @@ impl Scratch {
         &self.logits[(self.n_logits - 1) * n_vocab..self.n_logits * n_vocab]
     }
 
-    /// Bytes that buffers and tables take.
+    /// Bytes that buffers and tables take, at most: a model whose queries, keys and values are in three matrices needs no
+    /// room for them in one.
     pub fn bytes_needed(config: &Config, n_ctx: usize) -> u64 {
-        let per_token = 3 * config.n_embd + 3 * config.n_q() + 4 * config.n_kv() + 2 * config.n_ff + config.n_ff;
+        let [d, q, kv, f] = [config.n_embd, config.n_q(), config.n_kv(), config.n_ff].map(|n| n as u64);
+        let floats = 3 * d + 3 * q + 4 * kv + 2 * f;
+        let inputs = d.max(f).max(q).div_ceil(32) * size_of::<kernels::Activation>() as u64;
         let rope = config.rope.as_ref().map_or(0, |rope| RopeTable::bytes_needed(rope, n_ctx));
-        (MAX_BATCH.min(n_ctx) * per_token * 4 + n_ctx * 4 + config.n_vocab * 4) as u64 + rope
+        MAX_BATCH.min(n_ctx) as u64 * (4 * floats + inputs) + 4 * (n_ctx + config.n_vocab) as u64 + rope
     }
 }
 

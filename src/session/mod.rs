@@ -121,11 +121,21 @@ impl Session {
     /// # Errors
     /// `Argument` for a token outside the vocabulary, `Limit` where the context is full.
     pub fn accept(&mut self, token: u32) -> Result<()> {
-        self.check_vocabulary(&[token])?;
-        if self.tokens.len() >= self.n_ctx() {
-            return Err(Error::Limit(format!("the context is full: it holds {} tokens", self.n_ctx())));
+        self.append(&[token])
+    }
+
+    /// Adds all of `tokens` to the text, or none.
+    fn append(&mut self, tokens: &[u32]) -> Result<()> {
+        self.check_vocabulary(tokens)?;
+        if tokens.len() > self.n_ctx() - self.tokens.len() {
+            return Err(Error::Limit(format!(
+                "the context is full: it holds {} tokens, {} are there and {} would be added",
+                self.n_ctx(),
+                self.tokens.len(),
+                tokens.len()
+            )));
         }
-        self.tokens.push(token);
+        self.tokens.extend_from_slice(tokens);
         Ok(())
     }
 
@@ -133,7 +143,7 @@ impl Session {
     /// of the last token computed: \[V\]. Call again with no tokens while [`n_pending`](Session::n_pending) is not 0.
     ///
     /// # Errors
-    /// As [`accept`](Session::accept); `Argument` where nothing is pending.
+    /// As [`accept`](Session::accept), the text then being as before; `Argument` where nothing is pending.
     pub fn forward(&mut self, tokens: &[u32]) -> Result<&[f32]> {
         self.run(tokens, Want::Last, None)
     }
@@ -155,7 +165,7 @@ impl Session {
     }
 
     fn run(&mut self, tokens: &[u32], want: Want, tap: Option<&mut dyn Tap>) -> Result<&[f32]> {
-        tokens.iter().try_for_each(|token| self.accept(*token))?;
+        self.append(tokens)?;
         let Session { model, cache, scratch, tokens, n_past } = self;
         let end = tokens.len().min(*n_past + MAX_BATCH);
         let logits = forward(model, cache, scratch, &tokens[*n_past..end], *n_past, want, tap)?;
