@@ -107,7 +107,7 @@ pub fn scale(xs: &mut [f32], factor: f32) {
     map_in_place(xs, |x| x.mul(F4::splat(factor)));
 }
 
-/// Rotary positions, pairs of neighbours (GGUF architectures `llama` and relatives): turns (x[2i], x[2i+1]) by the angle
+/// Rotary positions, pairs of neighbours (GGUF architectures `llama` and relatives): turns x₂ᵢ and x₂ᵢ₊₁ by the angle
 /// whose cosine and sine are `table[i]`. Values past `2 · table.len()` stay as they are.
 ///
 /// # Source
@@ -118,7 +118,7 @@ pub fn rope_adjacent(head: &mut [f32], table: &[[f32; 2]]) {
     }
 }
 
-/// Rotary positions, halves (GPT-NeoX style): turns (x[i], x[i + n]) for n = `table.len()`. Values past 2n stay.
+/// Rotary positions, halves (GPT-NeoX style): turns xᵢ and xᵢ₊ₙ for n = `table.len()`. Values past 2n stay.
 pub fn rope_halves(head: &mut [f32], table: &[[f32; 2]]) {
     let n = table.len().min(head.len() / 2);
     let (low, rest) = head.split_at_mut(n);

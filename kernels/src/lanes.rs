@@ -53,16 +53,17 @@ mod imp {
             F4(f32x4_div(self.0, b.0))
         }
 
-        /// b < self ? b : self. A NaN in `self` stays.
+        /// b < self ? b : self. A NaN in `self` stays. Not by `f32x4_pmin`, which the compiler turns into a relaxed
+        /// minimum where it may.
         #[inline(always)]
         pub fn min(self, b: F4) -> F4 {
-            F4(f32x4_pmin(self.0, b.0))
+            b.select_lt(self, b, self)
         }
 
-        /// self < b ? b : self. A NaN in `self` stays.
+        /// self < b ? b : self. A NaN in `self` stays. Not by `f32x4_pmax`, for the same reason.
         #[inline(always)]
         pub fn max(self, b: F4) -> F4 {
-            F4(f32x4_pmax(self.0, b.0))
+            self.select_lt(b, b, self)
         }
 
         #[inline(always)]

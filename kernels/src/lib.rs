@@ -1,6 +1,6 @@
 //! Numbers, fast, and the same bits on every build.
 //!
-//! Everything is written once, over four lanes at a time ([`lanes`]); on wasm a lane group is a `v128`, elsewhere an
+//! Everything is written once, over four lanes at a time (`lanes`); on wasm a lane group is a `v128`, elsewhere an
 //! array that the compiler vectorises as it can. What may differ between builds is how the exact integer dot products
 //! are computed (`dot_*`), because integers have no rounding. The order of every float addition is part of a kernel's
 //! definition and is written down beside it; [`oracle`] holds the plain loops that define it, and the tests compare.

@@ -38,7 +38,7 @@ fn part(xs: &[f32], at: usize) -> [F4; 2] {
     [F4::load_part(low), F4::load_part(high)]
 }
 
-/// Σ a[i]·b[i]. Both slices have the same length.
+/// Σ aᵢ·bᵢ. Both slices have the same length.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let n = a.len().min(b.len());
     let (a, b) = (&a[..n], &b[..n]);
@@ -46,7 +46,7 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     sum_by_eights(n, |at| product(eight(a, at), eight(b, at)), |at| product(part(a, at), part(b, at)))
 }
 
-/// Σ x[i].
+/// Σ xᵢ.
 pub fn sum(xs: &[f32]) -> f32 {
     sum_by_eights(xs.len(), |at| eight(xs, at), |at| part(xs, at))
 }

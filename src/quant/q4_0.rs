@@ -2,7 +2,7 @@
 
 use super::float::{f16_to_f32, f32_to_f16};
 
-/// 32 values: `x[i] = d · (q[i] − 8)`, where q[i] for i < 16 is the low nibble of `qs[i]`, and q[i + 16] its high one.
+/// 32 values: `x[i] = d · (q[i] − 8)`, where q of i < 16 is the low nibble of `qs[i]`, and q of i + 16 its high one.
 ///
 /// # Source
 /// `block_q4_0` in ggml's `ggml-common.h`.

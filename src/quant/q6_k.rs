@@ -2,7 +2,7 @@
 
 use super::float::f16_to_f32;
 
-/// 256 values: `x[i] = d · scales[i / 16] · (q[i] − 32)`; q[i] has its low four bits in `ql` and its high two in `qh`.
+/// 256 values: `x[i] = d · scales[i / 16] · (q[i] − 32)`; a quant has its low four bits in `ql` and its high two in `qh`.
 ///
 /// # Source
 /// `block_q6_K` in ggml's `ggml-common.h`.
