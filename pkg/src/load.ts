@@ -1,5 +1,6 @@
 import type { Binding, Engine, Loader } from "./binding.js";
 import { openBuild, openFirst } from "./builds.js";
+import { type ChunkReader, readChunks } from "./chunks.js";
 import { abortError, PageLmError, toPageLmError } from "./errors.js";
 import { type Build, chooseBuilds } from "./features.js";
 import { checkFirstBytes, openSource, type OpenSource, type SourceRef } from "./source.js";
@@ -51,7 +52,7 @@ async function pour(
   source: SourceRef,
   { nCtx, signal, onProgress }: EngineLoadOptions,
 ): Promise<Engine> {
-  const reader = chunks.getReader();
+  const reader = readChunks(chunks);
   const loader = new binding.Loader(fileBytes);
   let finished = false;
   try {
@@ -81,15 +82,15 @@ async function pour(
 }
 
 async function read(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
+  reader: ChunkReader,
   loader: Loader,
   source: SourceRef,
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array | undefined> {
   try {
-    const { value } = await reader.read();
+    const chunk = await reader.next();
     if (signal?.aborted) throw abortError(signal);
-    return value;
+    return chunk;
   } catch (thrown) {
     if (signal?.aborted) throw abortError(signal);
     throw cut(thrown, loader.receivedBytes, source);
