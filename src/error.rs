@@ -38,5 +38,21 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
+/// A name out of a file, fit to stand in an error's text: on one line, and no longer than a name has to be.
+pub(crate) fn shown(name: &str) -> String {
+    const LONGEST: usize = 64;
+    let mut shown = String::new();
+    for c in name.chars().take(LONGEST) {
+        match c {
+            ' '..='~' => shown.push(c),
+            _ => shown.extend(c.escape_debug()),
+        }
+    }
+    if name.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = core::result::Result<T, E>;

@@ -13,7 +13,7 @@ mod write;
 pub use metadata::{Array, Metadata, StrArray, Value, ValueType};
 pub use write::write;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::quant::Format;
 use read::{Reader, Stop};
 
@@ -187,13 +187,14 @@ fn read_metadata(r: &mut Reader<'_>, n: u64) -> Result<Metadata, Stop> {
     let mut keys: Vec<&str> = pairs.iter().map(|(key, _)| key.as_str()).collect();
     keys.sort_unstable();
     if let Some(pair) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
-        return bad(format!("the metadata key {} stands twice in the file", pair[0]));
+        return bad(format!("the metadata key {} stands twice in the file", shown(pair[0])));
     }
     Ok(Metadata::new(pairs))
 }
 
 fn read_tensor_info(r: &mut Reader<'_>, alignment: u64) -> Result<TensorInfo, Stop> {
-    let name = r.text("a tensor's name")?;
+    let full_name = r.text("a tensor's name")?;
+    let name = shown(&full_name);
     let n_dims = r.u32()?;
     if n_dims == 0 || n_dims > MAX_DIMS {
         return bad(format!("tensor {name} has {n_dims} dimensions; 1 to {MAX_DIMS} are possible"));
@@ -222,7 +223,7 @@ fn read_tensor_info(r: &mut Reader<'_>, alignment: u64) -> Result<TensorInfo, St
     if offset % alignment != 0 {
         return bad(format!("tensor {name} starts at {offset}, which is no multiple of the alignment {alignment}"));
     }
-    Ok(TensorInfo { name, shape, format, offset, bytes })
+    Ok(TensorInfo { name: full_name, shape, format, offset, bytes })
 }
 
 /// Checks that names are distinct and extents disjoint; returns where the last one ends.
@@ -230,18 +231,18 @@ fn check_extents(tensors: &[TensorInfo]) -> Result<u64, Stop> {
     let mut by_name: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
     by_name.sort_unstable();
     if let Some(pair) = by_name.windows(2).find(|pair| pair[0] == pair[1]) {
-        return bad(format!("the tensor {} stands twice in the file", pair[0]));
+        return bad(format!("the tensor {} stands twice in the file", shown(pair[0])));
     }
     let mut by_offset: Vec<&TensorInfo> = tensors.iter().collect();
     by_offset.sort_unstable_by_key(|tensor| tensor.offset);
     let (mut end, mut previous) = (0, "");
     for tensor in by_offset {
         if tensor.offset < end {
-            return bad(format!("the tensors {previous} and {} overlap", tensor.name));
+            return bad(format!("the tensors {} and {} overlap", shown(previous), shown(&tensor.name)));
         }
         end = match tensor.offset.checked_add(tensor.bytes) {
             Some(end) => end,
-            None => return bad(format!("tensor {} reaches past 2⁶⁴ bytes", tensor.name)),
+            None => return bad(format!("tensor {} reaches past 2⁶⁴ bytes", shown(&tensor.name))),
         };
         previous = &tensor.name;
     }

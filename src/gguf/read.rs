@@ -2,7 +2,7 @@
 
 use super::metadata::{Array, StrArray, Value, ValueType, number};
 use super::{MAX_ARRAY_LEN, MAX_STRING_BYTES};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 
 /// Why reading stopped.
 pub(super) enum Stop {
@@ -69,7 +69,8 @@ impl<'a> Reader<'a> {
         let n = self.u64()?;
         if n > MAX_STRING_BYTES {
             return Err(Stop::Bad(Error::Limit(format!(
-                "{what} is announced as {n} bytes long; at most {MAX_STRING_BYTES} are accepted: the file is damaged"
+                "{} is announced as {n} bytes long; at most {MAX_STRING_BYTES} are accepted: the file is damaged",
+                shown(what)
             ))));
         }
         self.take(n as usize)
@@ -80,7 +81,7 @@ impl<'a> Reader<'a> {
         let bytes = self.string(what)?;
         match core::str::from_utf8(bytes) {
             Ok(text) => Ok(text.into()),
-            Err(_) => Err(Stop::Bad(Error::Format(format!("{what} is not valid UTF-8: the file is damaged")))),
+            Err(_) => Err(Stop::Bad(Error::Format(format!("{} is not valid UTF-8: the file is damaged", shown(what))))),
         }
     }
 
@@ -88,7 +89,8 @@ impl<'a> Reader<'a> {
         let id = self.u32()?;
         ValueType::from_id(id).ok_or_else(|| {
             Stop::Bad(Error::Format(format!(
-                "the metadata key {key} has the unknown value type {id}: the file is damaged"
+                "the metadata key {} has the unknown value type {id}: the file is damaged",
+                shown(key)
             )))
         })
     }
@@ -106,7 +108,10 @@ impl<'a> Reader<'a> {
         let kind = self.value_type(key)?;
         let n = self.count("array elements", MAX_ARRAY_LEN)? as usize;
         if kind == ValueType::Array {
-            return Err(Stop::Bad(Error::Unsupported(format!("the metadata key {key} holds arrays of arrays"))));
+            return Err(Stop::Bad(Error::Unsupported(format!(
+                "the metadata key {} holds arrays of arrays",
+                shown(key)
+            ))));
         }
         match kind.bytes() {
             Some(size) => Ok(Array::Num { kind, bytes: self.take(n * size)?.to_vec() }),

@@ -1,7 +1,7 @@
 //! The weights, each under its name, with every shape checked against the configuration.
 
 use super::config::{Activation, Config};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::gguf::{Gguf, TensorInfo};
 use crate::tensor::{Tensor, bytes_needed};
 use std::collections::BTreeMap;
@@ -153,7 +153,8 @@ fn check(config: &Config, gguf: &Gguf) -> Result<()> {
         let Some((columns, rows)) = expected_shape(config, &tensor.name) else {
             return Err(Error::Unsupported(format!(
                 "the tensor {} is not part of any {} model that can be run here",
-                tensor.name, config.architecture
+                shown(&tensor.name),
+                config.architecture
             )));
         };
         if columns_and_rows(tensor) != (columns as u64, rows as u64) {

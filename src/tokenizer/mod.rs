@@ -21,7 +21,7 @@ mod vocab;
 
 pub use stream::TextStream;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::gguf::Metadata;
 use bpe::Bpe;
 use merge::Merger;
@@ -305,5 +305,6 @@ impl Tokenizer {
 }
 
 fn unsupported(key: &str, name: &str, known: String) -> Error {
+    let name = shown(name);
     Error::Unsupported(format!("{key} is \"{name}\", which this engine does not know; it knows {known}"))
 }
