@@ -1,6 +1,6 @@
 //! The shape of a model and its switches: everything about an architecture that the forward pass asks.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 use crate::gguf::{Gguf, Metadata, Value};
 
 /// How a layer's input is normalised.
@@ -112,9 +112,10 @@ impl Config {
         let n_head = keys.dim("attention.head_count", MAX_DIM)?;
         let n_head_kv = keys.optional_dim("attention.head_count_kv")?.unwrap_or(n_head);
         let head_dim = keys.optional_dim("attention.key_length")?.unwrap_or(n_embd / n_head);
-        if head_dim == 0 || n_head % n_head_kv != 0 {
+        let too_wide = n_head as u64 * head_dim as u64 > u64::from(MAX_DIM);
+        if head_dim == 0 || n_head % n_head_kv != 0 || too_wide {
             return Err(Error::Format(format!(
-                "{n_head} query heads do not fit {n_head_kv} key heads and a width of {n_embd}: the file is damaged"
+                "{n_head} query heads do not fit {n_head_kv} key heads, {head_dim} wide, and an embedding of {n_embd}: the file is damaged"
             )));
         }
         if keys.optional_dim("attention.value_length")?.is_some_and(|n| n != head_dim) {
@@ -158,7 +159,7 @@ fn architecture(metadata: &Metadata) -> Result<&'static Architecture> {
     };
     ARCHITECTURES.iter().find(|row| row.name == name).ok_or_else(|| {
         let known: Vec<&str> = ARCHITECTURES.iter().map(|row| row.name).collect();
-        let name: String = name.chars().take(64).collect();
+        let name = shown(name);
         Error::Unsupported(format!("the architecture \"{name}\" cannot be run; these can: {}", known.join(", ")))
     })
 }
@@ -180,9 +181,12 @@ fn n_vocab(gguf: &Gguf) -> Result<usize> {
             tokens.len()
         )));
     }
-    u32::try_from(n_vocab)
-        .map(|n| n as usize)
-        .map_err(|_| Error::Limit(format!("a vocabulary of {n_vocab} tokens is too large")))
+    if n_vocab > u64::from(MAX_DIM) {
+        return Err(Error::Limit(format!(
+            "a vocabulary of {n_vocab} tokens is too large: at most {MAX_DIM} are accepted"
+        )));
+    }
+    Ok(n_vocab as usize)
 }
 
 /// The keys of one architecture, which all begin with its name.
@@ -254,7 +258,7 @@ impl Keys<'_> {
             "none" => None,
             "linear" => self.f32("rope.scaling.factor")?,
             other => {
-                let other: String = other.chars().take(64).collect();
+                let other = shown(other);
                 return Err(Error::Unsupported(format!(
                     "rotary positions scaled by \"{other}\" cannot be run yet; none and linear can"
                 )));

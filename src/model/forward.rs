@@ -94,7 +94,7 @@ impl Scratch {
         let floats = 3 * d + 3 * q + 4 * kv + 2 * f;
         let inputs = d.max(f).max(q).div_ceil(32) * size_of::<kernels::Activation>() as u64;
         let rope = config.rope.as_ref().map_or(0, |rope| RopeTable::bytes_needed(rope, n_ctx));
-        MAX_BATCH.min(n_ctx) as u64 * (4 * floats + inputs) + 4 * (n_ctx + config.n_vocab) as u64 + rope
+        MAX_BATCH.min(n_ctx) as u64 * (4 * floats + inputs) + 4 * (n_ctx as u64 + config.n_vocab as u64) + rope
     }
 }
 

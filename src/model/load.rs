@@ -29,7 +29,8 @@ pub struct Loader {
     /// The header's bytes until it parses; afterwards the place for bytes that are skipped.
     collected: Vec<u8>,
     filled: usize,
-    /// When to try again to parse the header: each try costs its length, so the lengths double.
+    /// When to try again to parse the header: each try costs its length, so each length is half as much again. The first
+    /// bytes are tried as they come: a file that is no GGUF shows it there.
     next_try: usize,
     body: Option<Body>,
 }
@@ -50,7 +51,7 @@ impl Loader {
     /// `file_bytes`: the length of the file where it is known for certain (a local file; not what a server says), so
     /// that a truncated file is found out by its header.
     pub fn new(file_bytes: Option<u64>) -> Loader {
-        Loader { known_bytes: file_bytes, received: 0, collected: Vec::new(), filled: 0, next_try: PIECE, body: None }
+        Loader { known_bytes: file_bytes, received: 0, collected: Vec::new(), filled: 0, next_try: 0, body: None }
     }
 
     /// Where the next bytes of the file go. Never empty; fill some of it from its start, then call
@@ -83,8 +84,18 @@ impl Loader {
     ///
     /// # Errors
     /// Whatever is found to be wrong with the file, as early as its bytes show it: see [`Gguf::parse`],
-    /// [`Config::from_gguf`]; `Format` for tensors of the wrong shape or with weights that are no numbers.
+    /// [`Model::check`]; `Format` for weights that are no numbers; `Argument` for more bytes than there was room for.
     pub fn advance(&mut self, n: usize) -> Result<()> {
+        let room = match &mut self.body {
+            None => self.collected.len().saturating_sub(self.filled),
+            Some(body) => match body.bytes_to_skip(self.received) {
+                0 => body.space().len(),
+                skip => usize::try_from(skip).unwrap_or(PIECE).min(self.collected.len()),
+            },
+        };
+        if n > room {
+            return Err(Error::Argument(format!("{n} bytes were announced, and there was room for {room}")));
+        }
         let Some(body) = &mut self.body else {
             self.filled += n;
             return self.try_header();
@@ -130,11 +141,10 @@ impl Loader {
     }
 
     fn try_header(&mut self) -> Result<()> {
-        let first_look = self.filled <= PIECE; // a file that is no GGUF shows it in its first bytes
-        if !first_look && self.filled < self.next_try && Some(self.filled as u64) != self.known_bytes {
+        if self.filled < self.next_try && Some(self.filled as u64) != self.known_bytes {
             return Ok(());
         }
-        self.next_try = self.filled * 2;
+        self.next_try = self.filled + self.filled / 2 + 256;
         let Some(gguf) = Gguf::parse_prefix(&self.collected[..self.filled])? else { return Ok(()) };
         self.start_body(gguf)
     }
@@ -146,12 +156,11 @@ impl Loader {
         }
         let mut pending: Vec<usize> = (0..gguf.tensors.len()).collect();
         pending.sort_unstable_by_key(|i| core::cmp::Reverse(gguf.tensors[*i].offset));
-        let mut body = Body { gguf, config, pending, buffer: None, buffer_filled: 0, parts: BTreeMap::new() };
         let mut collected = core::mem::take(&mut self.collected);
         collected.truncate(self.filled);
-        self.received = body.gguf.data_offset.min(self.filled as u64);
-        body.open_next(self.received)?;
-        self.body = Some(body);
+        self.received = gguf.data_offset.min(self.filled as u64);
+        let body = Body { gguf, config, pending, buffer: None, buffer_filled: 0, parts: BTreeMap::new() };
+        self.body.insert(body).open_next(self.received)?;
         // What came along with the header belongs to the first tensors.
         let rest = self.received as usize;
         self.push(&collected[rest..])

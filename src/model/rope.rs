@@ -20,7 +20,7 @@ impl RopeTable {
     /// `Limit` where memory does not suffice.
     pub fn new(rope: &Rope, factors: Option<&[f32]>, n_ctx: usize) -> Result<RopeTable> {
         let n_pairs = rope.n_rot / 2;
-        let mut angles = zeros(n_ctx * n_pairs)?;
+        let mut angles = zeros(n_ctx.saturating_mul(n_pairs))?;
         for i in 0..n_pairs {
             let factor = factors.and_then(|f| f.get(i)).map_or(1.0, |f| f64::from(*f));
             let exponent = -2.0 * i as f64 / rope.n_rot as f64;
