@@ -202,8 +202,26 @@ impl Made {
         made
     }
 
-    /// The file's bytes.
+    /// The file's bytes. An alignment in the metadata is only said, not kept: files stay small whatever it is.
     pub fn write(&self) -> Vec<u8> {
+        const KEY: &str = "general.alignment";
+        let said = self.metadata.iter().find(|(key, _)| key == KEY);
+        let Some((_, Value::Int(alignment))) = said else { return self.lay_out() };
+        let mut file = Made { metadata: self.metadata.clone(), tensors: self.tensors.clone() };
+        file.set(KEY, Value::Int(32));
+        let mut bytes = file.lay_out();
+        let at = bytes.windows(KEY.len()).position(|window| window == KEY.as_bytes()).unwrap() + KEY.len();
+        match u32::try_from(*alignment) {
+            Ok(alignment) => bytes[at + 4..at + 8].copy_from_slice(&alignment.to_le_bytes()),
+            Err(_) => bytes[at] = 5, // an i32, negative
+        }
+        if *alignment < 0 {
+            bytes[at + 4..at + 8].copy_from_slice(&(*alignment as i32).to_le_bytes());
+        }
+        bytes
+    }
+
+    fn lay_out(&self) -> Vec<u8> {
         let tensors: Vec<_> =
             self.tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice(), t.format, t.bytes.as_slice())).collect();
         pagelm::gguf::write(&Metadata::new(self.metadata.clone()), &tensors)
