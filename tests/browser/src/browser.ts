@@ -129,3 +129,12 @@ export async function fill(page: Page, selector: string, text: string): Promise<
     text,
   );
 }
+
+/** Presses Generate, waits until all is written, and returns the text. */
+export async function generate(page: Page): Promise<string> {
+  await page.click(byId("generate"));
+  // Stop can be pressed exactly while something is being written, from the click on.
+  await page.waitForSelector(`${byId("stop")}[disabled]`);
+  await waitForText(page, "status", /done/i);
+  return page.$eval(byId("output"), (output) => output.textContent ?? "");
+}

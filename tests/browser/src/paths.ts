@@ -13,8 +13,8 @@ export const root = at("../../../");
 export const pages = `${root}www/dist`;
 /** The built package. */
 export const pkg = `${root}pkg/dist`;
-/** The model that the demo page begins with. */
-export const storyModel = `${root}www/models/story.gguf`;
+/** The model that the built demo page begins with. */
+export const storyModel = `${pages}/models/story.gguf`;
 /** Screenshots and measurements of the last run. */
 export const artifacts = at("../artifacts/");
 

@@ -1,0 +1,144 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import type { Page } from "puppeteer-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { builds, launch, openBlank, type Running } from "../src/browser.js";
+import * as gguf from "../src/gguf.js";
+import * as native from "../src/native.js";
+import { sharedModel, storyModel } from "../src/paths.js";
+import { Server } from "../src/server.js";
+
+/** With AVX-VNNI the relaxed dot product is one instruction, without it another: both are met where the host has it. */
+const LOWERINGS = { "this processor": [], "without AVX-VNNI": ["--js-flags=--no-enable-avx-vnni"] };
+
+const folder = mkdtempSync(join(tmpdir(), "pagelm-models-"));
+
+/** A model file of random weights, with rows of 256 so that every format fits. */
+function random(name: string, format: gguf.Format): string {
+  const path = join(folder, `${name}.gguf`);
+  gguf.writeTo(path, gguf.llama(gguf.TINY, format, name));
+  return path;
+}
+
+const models: [string, string | undefined][] = [
+  ["the story model", storyModel],
+  ["random F32", random("f32", gguf.F32)],
+  ["random F16", random("f16", gguf.F16)],
+  ["random Q8_0", random("q8_0", gguf.Q8_0)],
+  ["random Q4_0", random("q4_0", gguf.Q4_0)],
+  ["random Q6_K", random("q6_k", gguf.Q6_K)],
+  ["stories260K f32", sharedModel("stories260K-f32.gguf")],
+  ["stories260K f16", sharedModel("stories260K-f16.gguf")],
+  ["stories260K q6_k", sharedModel("stories260K-q6_k.gguf")],
+  ["gpt-nano-sort", sharedModel("gpt-nano-sort-f32.gguf")],
+];
+
+/** Some tokens that every vocabulary has: more than one chunk of the prefill where the context has room for them. */
+function tokensFor(path: string): number[] {
+  return path.includes("gpt-nano") ? [0, 0, 2, 1, 0, 1] : Array.from({ length: 70 }, (_, i) => (i * 37 + 1) % 300);
+}
+
+let server: Server;
+
+beforeAll(async () => void (server = await Server.start()));
+afterAll(() => {
+  server?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** The bits of all logits as one build in this browser computes them, a number beyond 2³² never being among them. */
+async function logitBits(page: Page, build: string, url: string, tokens: number[]): Promise<Uint32Array> {
+  const base64 = await page.evaluate(
+    async (build, url, tokens) => {
+      const { Loader } = await window.openBuild(build);
+      const loader = new Loader();
+      loader.push(new Uint8Array(await (await fetch(url)).arrayBuffer()));
+      const engine = loader.finish();
+      const logits = engine.logits(Uint32Array.from(tokens));
+      engine.free();
+      let binary = "";
+      for (const byte of new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength)) {
+        binary += String.fromCharCode(byte);
+      }
+      return btoa(binary);
+    },
+    build,
+    url,
+    tokens,
+  );
+  const bytes = Buffer.from(base64, "base64");
+  return new Uint32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
+}
+
+describe.each(Object.entries(LOWERINGS))("logits in Chromium, %s", (_, flags) => {
+  let running: Running;
+  let page: Page;
+
+  beforeAll(async () => {
+    running = await launch(...flags);
+    page = await openBlank(running.browser, server);
+  });
+  afterAll(() => running?.close());
+
+  for (const [name, path] of models) {
+    test.skipIf(!path)(`${name}: native, simd128 and relaxed agree in every bit`, async () => {
+      const file = path as string;
+      const tokens = tokensFor(file);
+      const expected = await native.logitBits(file, tokens);
+      expect(expected.length % tokens.length).toBe(0);
+      const floats = new Float32Array(expected.buffer);
+      expect(floats.every(Number.isFinite) && new Set(floats).size > tokens.length, "logits worth comparing").toBe(true);
+      const url = server.offer(`${name}.gguf`.replaceAll(" ", "-"), readFileSync(file));
+      for (const build of builds) {
+        const bits = await logitBits(page, build, url, tokens);
+        const differing = bits.reduce((n, word, i) => n + Number(word !== expected[i]), 0);
+        expect({ build, length: bits.length, differing }).toEqual({ build, length: expected.length, differing: 0 });
+      }
+    });
+  }
+});
+
+describe("tokens", () => {
+  let running: Running;
+  let page: Page;
+
+  beforeAll(async () => {
+    running = await launch();
+    page = await openBlank(running.browser, server);
+  });
+  afterAll(() => running?.close());
+
+  test.each(builds)("the %s build writes the native command's tokens", async (build) => {
+    const prompt = "One day, Tom and Mia found a strange, old box. 🦊";
+    const url = server.offer("story.gguf", readFileSync(storyModel));
+    const generated = await page.evaluate(
+      async (url, prompt, build) => {
+        const model = await window.pagelm.Model.load(url, { build });
+        const generation = model.generate(prompt, { maxTokens: 80, seed: 4_000_000_000, temperature: 1.1, topK: 0 });
+        const tokens: number[] = [];
+        let text = "";
+        for await (const piece of generation) {
+          tokens.push(piece.token);
+          text += piece.text;
+        }
+        const chosen = model.info.build;
+        model.dispose();
+        return { tokens, text, chosen, report: generation.report };
+      },
+      url,
+      prompt,
+      build,
+    );
+    const args = ["--seed", "4000000000", "--n-predict", "80", "--temperature", "1.1", "--top-k", "0"];
+    const expected = await native.generate(storyModel, prompt, ...args);
+    expect(generated.chosen).toBe(build);
+    expect(generated.tokens).toEqual(expected.tokens);
+    expect(generated.report?.promptTokens).toEqual(expected.prompt_tokens);
+    expect(generated.report?.stopReason).toBe(expected.stop_reason);
+    expect(generated.report?.text).toBe(expected.text);
+    expect(generated.report?.seed).toBe(4_000_000_000);
+    expect(generated.text).toBe(expected.text.replace(/\ufffd$/, ""));
+  });
+});
