@@ -1,0 +1,364 @@
+//! The command as its users run it: arguments, streams, exit codes, over models made on the spot.
+
+#[path = "../../tests/common/made.rs"]
+#[allow(dead_code, reason = "shared with the engine's tests")]
+mod made;
+
+use made::{Made, Shape};
+use pagelm::gguf::{Gguf, Value};
+use pagelm::quant::Format;
+use pagelm::sampler::SamplerOptions;
+use pagelm::session::{GenerateOptions, Generation, Session, Step};
+use pagelm::tokenizer::{EncodeOptions, Tokenizer};
+use serde_json::Value as Json;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+const SHAPE: Shape =
+    Shape { n_layer: 1, n_embd: 32, n_head: 4, n_head_kv: 2, n_ff: 32, n_ctx: 100, n_pieces: 20, bytes: true };
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// Writes a file under a name that is this test's own.
+fn file(name: &str, bytes: &[u8]) -> String {
+    std::fs::write(path(name), bytes).unwrap();
+    path(name).to_str().unwrap().into()
+}
+
+fn llama() -> Made {
+    made::llama(SHAPE, Format::Q8_0)
+}
+
+fn tokenizer(made: &Made) -> Tokenizer {
+    Tokenizer::from_metadata(&Gguf::parse(&made.write()).unwrap().metadata).unwrap()
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pagelm"));
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(args: &[&str], input: &[u8]) -> Output {
+    let mut child = command(args).stdin(Stdio::piped()).spawn().unwrap();
+    // a command that fails early may not read it
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+/// What a command that succeeds prints.
+#[track_caller]
+fn prints(args: &[&str], input: &[u8]) -> String {
+    let output = run(args, input);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Checks that a command fails as it should: code 1, one line that begins with the command's name and says this.
+#[track_caller]
+fn fails(args: &[&str], input: &[u8], says: &str) {
+    let output = run(args, input);
+    let error = String::from_utf8(output.stderr).unwrap();
+    let last = error.lines().last().unwrap_or_default();
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {error}");
+    assert!(last.starts_with("pagelm: ") && last.contains(says) && error.ends_with('\n'), "{args:?}: {error:?}");
+    assert!(error.lines().all(|line| line == last || line.starts_with("pagelm: seed")), "{error:?}");
+}
+
+/// Checks that a command line is refused: code 2.
+#[track_caller]
+fn misused(args: &[&str], says: &str) {
+    let output = run(args, b"");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+    assert!(error.contains(says), "{args:?}: {error}");
+}
+
+fn json(args: &[&str]) -> Json {
+    serde_json::from_str(&prints(args, b"")).unwrap()
+}
+
+fn ids(json: &Json) -> Vec<u32> {
+    serde_json::from_value(json.clone()).unwrap()
+}
+
+#[test]
+fn generate_gives_the_tokens_of_the_engine() {
+    let made = llama();
+    let model = file("generate.gguf", &made.write());
+    let args = ["generate", "--model", &model, "--prompt", "ab a", "--n-predict", "30", "--seed", "7"];
+    let report = json(&[&args[..], &["--json"]].concat());
+    let keys: Vec<&String> = report.as_object().unwrap().keys().collect();
+    assert_eq!(keys.len(), 7);
+    assert_eq!((&report["seed"], &report["stop_reason"]), (&7.into(), &"maxTokens".into()));
+    assert!(report["prefill_ms"].as_f64().unwrap() > 0.0 && report["decode_ms"].as_f64().unwrap() > 0.0);
+    let tokenizer = tokenizer(&made);
+    let prompt = tokenizer.encode_prompt("ab a", false).unwrap();
+    assert_eq!(ids(&report["prompt_tokens"]), prompt);
+    let options = GenerateOptions {
+        sampler: SamplerOptions { seed: 7, ..SamplerOptions::default() },
+        max_tokens: Some(30),
+        stop_tokens: tokenizer.ends().to_vec(),
+    };
+    let generation = Generation::new(Session::new(made.load(), None).unwrap(), &prompt, options).unwrap();
+    let tokens: Vec<u32> = generation
+        .filter_map(|step| match step.unwrap() {
+            Step::Token { token, .. } => Some(token),
+            Step::Prefill { .. } => None,
+        })
+        .collect();
+    assert_eq!(ids(&report["tokens"]), tokens);
+    // the stream is the same text, and nothing else
+    let output = run(&args, b"");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), report["text"].as_str().unwrap());
+    assert!(String::from_utf8(output.stderr).unwrap().starts_with("pagelm: seed 7\n"));
+}
+
+#[test]
+fn generate_reports_the_seed_that_it_drew() {
+    let model = file("seed.gguf", &llama().write());
+    let args = ["generate", "--model", &model, "--n-predict", "20", "--temperature", "5", "--top-k", "0", "--json"];
+    let (first, second) = (json(&args), json(&args));
+    assert_ne!(first["seed"], second["seed"]);
+    let again = json(&[&args[..], &["--seed", &first["seed"].to_string()]].concat());
+    assert_eq!(again["tokens"], first["tokens"]);
+    assert_eq!(ids(&first["prompt_tokens"]), [1], "an empty prompt starts from BOS");
+}
+
+#[test]
+fn generate_ends_where_it_should() {
+    let model = file("ends.gguf", &llama().write());
+    let base = ["generate", "-m", &model, "-p", "ab", "--seed", "1", "--json"];
+    let with = |more: &[&str]| json(&[&base[..], more].concat());
+    assert_eq!(with(&["-n", "0"])["text"], "");
+    let full = with(&["--ctx-size", "9", "--temperature", "9"]);
+    let n = ids(&full["prompt_tokens"]).len() + ids(&full["tokens"]).len();
+    assert!((full["stop_reason"] == "contextFull" && n == 9) || full["stop_reason"] == "eos", "{full}");
+    // temperature 0 needs no seed, and the penalties have their effect
+    let greedy = ["--temperature", "0", "-n", "12"];
+    assert_eq!(with(&greedy)["tokens"], with(&greedy)["tokens"]);
+    let penalty =
+        ["--repeat-penalty", "2", "--presence-penalty", "-90.5", "--frequency-penalty", "1", "--repeat-last-n", "9"];
+    assert_ne!(with(&[&greedy[..], &penalty[..]].concat())["tokens"], with(&greedy)["tokens"]);
+    // `</s>` is text unless it is to be parsed
+    let parsed = json(&["generate", "-m", &model, "-p", "</s>", "-n", "1", "--parse-special", "--json"]);
+    assert_eq!(ids(&parsed["prompt_tokens"]), [1, 2]);
+    assert!(ids(&json(&["generate", "-m", &model, "-p", "</s>", "-n", "1", "--json"])["prompt_tokens"]).len() > 2);
+}
+
+#[test]
+fn generate_refuses() {
+    let model = file("refuse.gguf", &llama().write());
+    fails(&["generate", "-m", &model, "-p", &"a b".repeat(60)], b"", "the context holds 100");
+    fails(&["generate", "-m", &model, "--ctx-size", "0"], b"", "context of 0");
+    fails(&["generate", "-m", &model, "--top-p", "1.5"], b"", "top_p is 1.5");
+    fails(&["generate", "-m", &model, "--temperature", "nan"], b"", "temperature");
+    let mut silent = made::gpt2(SHAPE, Format::F32);
+    silent.unset("tokenizer.ggml.bos_token_id");
+    let silent = file("silent.gguf", &silent.write());
+    fails(&["generate", "-m", &silent], b"", "the prompt is empty");
+    fails(&["generate", "-m", &silent, "--ctx-size", "101", "-p", "a"], b"", "positions for 100");
+    misused(&["generate"], "--model");
+    misused(&["generate", "-m", &model, "--seed", "-1"], "--seed");
+    misused(&["generate", "-m", &model, "--n-predict", "many"], "--n-predict");
+    for command in ["generate", "logits", "score"] {
+        misused(&[command, "-m", &model, "--cache-type", "f16"], "f16 and q8_0 are not there yet");
+    }
+}
+
+#[test]
+fn every_command_names_a_file_that_cannot_be_used() {
+    let missing = path("missing.gguf").to_str().unwrap().to_owned();
+    let folder = env!("CARGO_TARGET_TMPDIR");
+    let empty = file("empty.gguf", b"");
+    let page = file("page.gguf", b"<!DOCTYPE html>\n<p>404");
+    let out = path("never.f32").to_str().unwrap().to_owned();
+    for (model, says) in
+        [(&*missing, "missing.gguf"), (folder, "is a folder"), (&empty, "is empty"), (&page, "not a GGUF")]
+    {
+        for args in [
+            &["generate", "-m", model][..],
+            &["logits", "-m", model, "--tokens", "1", "--out", &out],
+            &["score", "-m", model],
+            &["tokenize", "-m", model],
+            &["inspect", model],
+        ] {
+            fails(args, b"a\n", says);
+        }
+    }
+    let whole = llama().write();
+    let cut = file("cut.gguf", &whole[..whole.len() - 1]);
+    fails(&["generate", "-m", &cut], b"", "truncated");
+    let mut other = llama();
+    other.set("general.architecture", Value::Str("superpoint".into()));
+    let other = file("other.gguf", &other.write());
+    fails(&["score", "-m", &other], b"", "\"superpoint\"");
+    assert!(!PathBuf::from(out).exists());
+}
+
+/// The logits of all tokens by the engine itself.
+fn all_logits(made: &Made, tokens: &[u32]) -> Vec<f32> {
+    let mut session = Session::new(made.load(), None).unwrap();
+    tokens.iter().flat_map(|token| session.forward(&[*token]).unwrap().to_vec()).collect()
+}
+
+#[test]
+fn logits_are_those_of_the_engine_in_bits() {
+    let made = llama();
+    let model = file("logits.gguf", &made.write());
+    let out = path("logits.f32").to_str().unwrap().to_owned();
+    let tokens: Vec<u32> = (0..70).map(|i| i * 3).collect();
+    let list = tokens.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    assert_eq!(prints(&["logits", "-m", &model, "--tokens", &list, "--out", &out], b""), "");
+    let want: Vec<u8> = all_logits(&made, &tokens).iter().flat_map(|x| x.to_le_bytes()).collect();
+    assert!(std::fs::read(&out).unwrap() == want);
+    prints(&["logits", "-m", &model, "--prompt", "ab", "--out", &out], b"");
+    let prompt = tokenizer(&made).encode_prompt("ab", false).unwrap();
+    assert_eq!(prompt[0], 1);
+    let want: Vec<u8> = all_logits(&made, &prompt).iter().flat_map(|x| x.to_le_bytes()).collect();
+    assert!(std::fs::read(&out).unwrap() == want);
+
+    let untouched = path("untouched.f32").to_str().unwrap().to_owned();
+    fails(&["logits", "-m", &model, "--tokens", "1,999", "--out", &untouched], b"", "no token 999");
+    fails(&["logits", "-m", &model, "--tokens", &["1"; 101].join(","), "--out", &untouched], b"", "101 tokens");
+    fails(&["logits", "-m", &model, "--tokens", "1", "--out", "/no/such/folder/x"], b"", "cannot be written");
+    misused(&["logits", "-m", &model, "--out", &untouched], "--prompt");
+    misused(&["logits", "-m", &model, "--out", &untouched, "--tokens", "1", "--prompt", "a"], "cannot be used with");
+    misused(&["logits", "-m", &model, "--out", &untouched, "--tokens", "1,x"], "--tokens");
+    misused(&["logits", "-m", &model, "--out", &untouched, "--tokens", ""], "--tokens");
+    assert!(!PathBuf::from(untouched).exists());
+}
+
+#[test]
+fn score_is_the_sum_over_the_tokens() {
+    let made = llama();
+    let model = file("score.gguf", &made.write());
+    let lines = ["ab a b", "", &"a b ".repeat(20), "a\r", "the same", "the same"];
+    let printed = prints(&["score", "-m", &model], lines.join("\n").as_bytes());
+    let rows: Vec<(f64, usize)> = printed
+        .lines()
+        .map(|line| line.split_once('\t').unwrap())
+        .map(|(ln_p, n)| (ln_p.parse().unwrap(), n.parse().unwrap()))
+        .collect();
+    assert_eq!(rows.len(), lines.len());
+    let tokenizer = tokenizer(&made);
+    let n_vocab = tokenizer.n_vocab();
+    for (line, (ln_p, n)) in lines.iter().zip(&rows) {
+        let tokens = tokenizer.encode(line.trim_end_matches('\r'), EncodeOptions::default()).unwrap();
+        assert_eq!(tokens.len(), *n, "{line:?}");
+        let logits = all_logits(&made, &[&[1], &tokens[..]].concat());
+        let want: f64 = logits
+            .chunks(n_vocab)
+            .zip(&tokens)
+            .map(|(logits, token)| {
+                let sum: f64 = logits.iter().map(|x| f64::from(*x).exp()).sum();
+                f64::from(logits[*token as usize]) - sum.ln()
+            })
+            .sum();
+        assert!((ln_p - want).abs() < 1e-5, "{line:?}: {ln_p} in place of {want}");
+    }
+    assert_eq!((rows[1], rows[4]), ((0.0, 0), rows[5]));
+    assert!(rows[2].1 > 64, "a line of several batches");
+    fails(
+        &["score", "-m", &model],
+        "ab\n".repeat(2).as_bytes().iter().chain(&[0xff]).copied().collect::<Vec<_>>().as_slice(),
+        "line 3",
+    );
+    fails(&["score", "-m", &model, "--ctx-size", "3"], b"a\nab ab ab ab ab", "line 2 of standard input");
+    let mut silent = made::gpt2(SHAPE, Format::F32);
+    silent.unset("tokenizer.ggml.bos_token_id");
+    // EOS in its place
+    assert!(prints(&["score", "-m", &file("eos.gguf", &silent.write())], b"ab\n").ends_with("\t1\n"));
+    silent.unset("tokenizer.ggml.eos_token_id");
+    fails(&["score", "-m", &file("neither.gguf", &silent.write())], b"ab\n", "neither");
+}
+
+#[test]
+fn tokenize_takes_and_gives_back_every_byte() {
+    let made = llama();
+    let model = file("tokenize.gguf", &made.write());
+    for text in ["ab a", "", "ab\n", "\n\n ab \r\n\t", "a\0b\0", "🦙 é </s>"] {
+        let printed = prints(&["tokenize", "-m", &model], text.as_bytes());
+        let want = tokenizer(&made).encode(text, EncodeOptions { add_special: true, parse_special: false }).unwrap();
+        let ids: Vec<u32> = printed.split_whitespace().map(|id| id.parse().unwrap()).collect();
+        assert_eq!(ids, want, "{text:?}");
+        assert_eq!(prints(&["tokenize", "-m", &model, "--decode"], printed.as_bytes()), text);
+    }
+    assert_eq!(prints(&["tokenize", "-m", &model, "--no-bos"], b""), "\n");
+    assert_eq!(prints(&["tokenize", "-m", &model], b""), "1\n");
+    assert_eq!(prints(&["tokenize", "-m", &model, "--parse-special", "--no-bos"], b"<s></s>"), "1 2\n");
+    fails(&["tokenize", "-m", &model], b"ab\xff", "UTF-8");
+    fails(&["tokenize", "-m", &model, "--decode"], b"1 2 x", "\"x\"");
+    fails(&["tokenize", "-m", &model, "--decode"], b"1 999999", "999999");
+    misused(&["tokenize", "-m", &model, "--decode", "--no-bos"], "--no-bos");
+    // a vocabulary is enough
+    let mut vocabulary = llama();
+    vocabulary.tensors.clear();
+    let vocabulary = file("vocabulary.gguf", &vocabulary.write());
+    assert_eq!(prints(&["tokenize", "-m", &vocabulary], b"<"), prints(&["tokenize", "-m", &model], b"<"));
+}
+
+#[test]
+fn inspect_says_what_is_there_and_what_is_wrong() {
+    let mut made = llama();
+    made.set("general.name", Value::Str("A model".into()));
+    made.set("general.license", Value::Str("MIT".into()));
+    let whole = made.write();
+    let model = file("inspect.gguf", &whole);
+    let report = json(&["inspect", &model, "--json", "--ctx-size", "50"]);
+    assert_eq!((&report["runnable"], &report["problem"]), (&true.into(), &Json::Null));
+    assert_eq!((&report["name"], &report["license"]), (&"A model".into(), &"MIT".into()));
+    assert_eq!(report["shape"]["n_head_kv"], 2);
+    assert_eq!(report["tokenizer"]["n_vocab"], 279);
+    assert_eq!(report["tensors"].as_array().unwrap().len(), made.tensors.len());
+    assert_eq!(report["quantization"][0]["format"], "Q8_0");
+    let memory = &report["memory"];
+    assert_eq!(
+        (memory["n_ctx"].as_u64(), memory["session_bytes"].as_u64()),
+        (Some(50), {
+            let config = made.load().config().clone();
+            Some(Session::bytes_needed(&config, 50))
+        })
+    );
+    assert_eq!(report["file_bytes"], whole.len());
+    let text = prints(&["inspect", &model], b"");
+    for part in ["A model", "MIT", "runs here     yes", "n_embd 32", "Q8_0", "blk.0.ffn_down.weight", "adds bos"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // what cannot be run is inspected all the same
+    let cut = file("inspect-cut.gguf", &whole[..whole.len() - 1000]);
+    let mut other = made.clone();
+    other.set("general.architecture", Value::Str("superpoint".into()));
+    let other = file("inspect-other.gguf", &other.write());
+    let mut vocabulary = made.clone();
+    vocabulary.tensors.clear();
+    let vocabulary = file("inspect-vocabulary.gguf", &vocabulary.write());
+    for (model, says) in [(&cut, "truncated"), (&other, "superpoint"), (&vocabulary, "no weights")] {
+        let report = json(&["inspect", model, "--json"]);
+        assert_eq!(report["runnable"], false);
+        assert!(report["problem"].as_str().unwrap().contains(says), "{report}");
+        assert!(prints(&["inspect", model], b"").contains("runs here     no: "));
+    }
+    fails(&["inspect", &file("inspect-header.gguf", &whole[..100])], b"", "within its header");
+}
+
+/// A reader that goes away is no error, and no panic.
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let model = file("pipe.gguf", &made::llama(Shape { n_ctx: 4000, ..SHAPE }, Format::F32).write());
+    for args in [
+        &["generate", "-m", &model, "--temperature", "9", "--top-k", "0", "--ctx-size", "4000"][..],
+        &["inspect", &model],
+    ] {
+        let mut child = command(args).spawn().unwrap();
+        let mut out = child.stdout.take().unwrap();
+        out.read_exact(&mut [0]).unwrap();
+        drop(out);
+        let output = child.wait_with_output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && !error.contains("panicked"), "{args:?}: {:?} {error}", output.status);
+    }
+}
