@@ -210,6 +210,8 @@ impl Buffer {
         else {
             return Err(Error::Format(format!("{rows} rows of {columns} are no whole blocks of {}", format.name())));
         };
+        // More than can be addressed is more than can be had: the allocator says so below.
+        let file_bytes = usize::try_from(file_bytes).unwrap_or(usize::MAX);
         let mut raw = Vec::new();
         let filling = match format {
             Format::F32 => Packed::F32(zeros(cells)?),
@@ -218,12 +220,12 @@ impl Buffer {
             Format::Q8_0 => Packed::Q8(zeros(cells / 32)?),
             Format::Q4_0 => Packed::Q4(zeros(cells / 32)?),
             Format::Q6_K => {
-                raw = zeros(file_bytes as usize)?;
+                raw = zeros(file_bytes)?;
                 Packed::Q6(Vec::new())
             }
             other => return Err(unsupported(other)),
         };
-        Ok(Buffer { format, rows, columns, file_bytes: file_bytes as usize, filling, raw })
+        Ok(Buffer { format, rows, columns, file_bytes, filling, raw })
     }
 
     /// Where the file's bytes go, all of them in the file's order.
