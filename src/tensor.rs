@@ -7,6 +7,7 @@
 use crate::error::{Error, Result};
 use crate::kernels::{self, Activation, Bf16x8, F16x8, Q4x8, Q6x8, Q8x8};
 use crate::quant::{BlockQ6K, Format};
+use bytemuck::allocation::try_zeroed_vec;
 use bytemuck::{Pod, Zeroable, cast_slice, cast_slice_mut};
 
 /// Weights in one of the packed layouts of [`crate::kernels`].
@@ -78,14 +79,13 @@ impl Inputs {
 ///
 /// # Errors
 /// `Limit`, with the number of bytes, where the allocator refuses.
-pub fn zeros<T: Zeroable + Clone>(n: usize) -> Result<Vec<T>> {
-    let mut values = Vec::new();
-    values.try_reserve_exact(n).map_err(|_| {
+pub fn zeros<T: Zeroable>(n: usize) -> Result<Vec<T>> {
+    // By the allocator's own zeroing, which leaves pages untouched until they are used: a header that announces more
+    // than the file holds takes addresses, not memory.
+    try_zeroed_vec(n).map_err(|()| {
         let bytes = n.saturating_mul(size_of::<T>());
         Error::Limit(format!("there is no memory for {bytes} bytes more: a smaller model or context is needed"))
-    })?;
-    values.resize(n, T::zeroed());
-    Ok(values)
+    })
 }
 
 impl Tensor {

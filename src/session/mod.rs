@@ -156,7 +156,8 @@ impl Session {
         self.run(tokens, Want::All, None)
     }
 
-    /// As [`forward_all`](Session::forward_all), with someone who looks at every step, or changes it.
+    /// As [`forward_all`](Session::forward_all), with someone who looks at every step, or changes it. What a tap changes
+    /// stays in the keys and values of these tokens: [`clear`](Session::clear) the text before going on without it.
     ///
     /// # Errors
     /// As [`forward`](Session::forward).
