@@ -32,12 +32,13 @@ const RELAXED_LOWERINGS: [&str; 2] = ["", "--js-flags=--no-enable-avx-vnni"];
 fn test_wasm(chromium: &Path) -> Result<()> {
     node::install_packages()?;
     wasm::add_target(TEST_TARGET)?;
+    let runner = paths::root().join("tests/browser/wasm-runner.mjs");
     VARIANTS.iter().try_for_each(|variant| {
         let lowerings: &[&str] = if variant.is_relaxed() { &RELAXED_LOWERINGS } else { &[""] };
         lowerings.iter().try_for_each(|flags| {
             let mut cargo = variant.cargo("test", TEST_TARGET);
             cargo.args(["--package", "pagelm", "--package", "pagelm-kernels", "--lib"]);
-            cargo.env("CARGO_TARGET_WASM32_WASIP1_RUNNER", "node tests/browser/wasm-runner.mjs");
+            cargo.arg("--config").arg(format!("target.{TEST_TARGET}.runner=[\"node\", {runner:?}]"));
             cargo.env("PAGELM_CHROMIUM", chromium).env("PAGELM_CHROMIUM_FLAGS", flags);
             shell::run(&mut cargo).with_context(|| format!("the {} build", variant.name))
         })

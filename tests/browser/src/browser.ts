@@ -132,7 +132,8 @@ export async function fill(page: Page, selector: string, text: string): Promise<
 
 /** Presses Generate, waits until all is written, and returns the text. */
 export async function generate(page: Page): Promise<string> {
-  await page.click(byId("generate"));
+  // Not by the mouse: the page may be scrolling, or moving to make room for a message.
+  await page.$eval(byId("generate"), (button) => (button as HTMLButtonElement).click());
   // Stop can be pressed exactly while something is being written, from the click on.
   await page.waitForSelector(`${byId("stop")}[disabled]`);
   await waitForText(page, "status", /done/i);
