@@ -1,5 +1,8 @@
 //! The engine's builds for the browser: one per set of wasm features, each made by cargo and then by wasm-bindgen.
 //!
+//! There is no wasm-opt after that: it was tried (binaryen 132, -O2 to -O4 and -Oz), and makes the modules 6 % smaller
+//! but what travels 1 % larger, since LLVM's own code compresses better.
+//!
 //! A module with an instruction that the browser does not know does not validate, so every set of features is a build
 //! of its own, and the page picks one when it loads.
 
