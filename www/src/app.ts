@@ -8,6 +8,7 @@ import { Library, type Shelf } from "./library.js";
 import { readLink, writeLink } from "./link.js";
 import { announceModel, showModel } from "./model-card.js";
 import { Notices, type Place } from "./notices.js";
+import { nextFrame } from "./pace.js";
 import { SeedError, Settings } from "./settings.js";
 import { Sheet } from "./sheet.js";
 import { Transfer } from "./transfer.js";
@@ -128,13 +129,14 @@ export class App {
       ...options,
       onPrefill: ({ done, total }) => this.#say(total > 64 ? `Reading the beginning, ${done} of ${total} tokens` : "Reading the beginning"),
     });
-    this.#sheet.begin(prompt);
+    this.#sheet.begin(prompt, this.#settings.everyToken);
     this.#say("Reading the beginning");
     try {
       for await (const piece of generation) {
         if (first) this.#begun(prompt, generation);
         first = false;
         this.#sheet.add(piece.text);
+        if (this.#settings.everyToken && piece.text) await nextFrame();
       }
     } catch (thrown) {
       if (!isAbort(thrown)) throw thrown; // what was stopped is on the sheet, and said below

@@ -17,6 +17,7 @@ export class Settings {
   readonly #form = need("settings", HTMLFormElement);
   readonly #seed = need("seed", HTMLInputElement);
   readonly #newSeed = need("new-seed", HTMLInputElement);
+  readonly #everyToken = need("every-token", HTMLInputElement);
   readonly #sliders = Object.keys(shown).map((id) => need(id, HTMLInputElement));
 
   constructor() {
@@ -46,6 +47,11 @@ export class Settings {
       throw new SeedError(`“${text}” is not a seed: it takes a whole number from 0 to 4294967295.`);
     }
     return { ...options, seed };
+  }
+
+  /** Whether the text is shown no faster than a token a frame. */
+  get everyToken(): boolean {
+    return this.#everyToken.checked;
   }
 
   /** The seed that is in use. */

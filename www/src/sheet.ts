@@ -24,13 +24,16 @@ export class Sheet {
   #count = 0;
   #firstAt = 0;
   #shownAt = 0;
+  #paced = false;
 
   /** Everything on the sheet, for the clipboard. */
   get content(): string {
     return (this.#beginning.textContent ?? "") + (this.#output.textContent ?? "");
   }
 
-  begin(prompt: string): void {
+  /** `paced`: the text is held back so that every token is seen, and its speed is known only at the end. */
+  begin(prompt: string, paced = false): void {
+    this.#paced = paced;
     need("blank", HTMLElement).hidden = true;
     this.#tail = document.createTextNode("");
     [this.#count, this.#firstAt, this.#shownAt] = [0, 0, 0];
@@ -44,7 +47,7 @@ export class Sheet {
     this.#announcer.begin();
   }
 
-  /** One token's text goes straight in: no frame to wait for, and a hidden page goes on as a visible one. */
+  /** One token's text goes straight in. */
   add(piece: string): void {
     const now = performance.now();
     const follow = now - this.#shownAt > 200 && this.#endIsInView();
@@ -54,8 +57,8 @@ export class Sheet {
     if (this.#count === 1) this.#firstAt = now;
     if (now - this.#shownAt <= 200) return;
     this.#shownAt = now;
-    this.#speed.textContent = formatSpeed(this.#count - 1, now - this.#firstAt);
-    this.#colophon.hidden = this.#speed.textContent === "";
+    this.#speed.textContent = this.#paced ? "" : formatSpeed(this.#count - 1, now - this.#firstAt);
+    this.#colophon.hidden = !this.#paced && this.#speed.textContent === "";
     this.#ending.textContent = plural(this.#count, "token");
     if (follow) this.#colophon.scrollIntoView({ block: "nearest" });
   }
