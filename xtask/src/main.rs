@@ -14,7 +14,6 @@ mod shell;
 mod size;
 mod stages;
 mod test;
-mod train;
 mod unicode;
 mod wasm;
 mod web;
@@ -73,7 +72,7 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Check => check::run(),
         Command::Test { train: false } => test::run(),
-        Command::Test { train: true } => train::smoke_test(),
+        Command::Test { train: true } => test::run_training(),
         Command::Unicode => unicode::run(),
     }
 }
