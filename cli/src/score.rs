@@ -1,4 +1,4 @@
-//! `pagelm score`: how probable the model finds each line of a text.
+//! `pagelm score`: how probable the model finds each line, or each document, of a text.
 
 use crate::model_file::ModelArgs;
 use anyhow::{Context, Result, bail};
@@ -12,12 +12,18 @@ use std::io::{self, BufRead, Write};
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
+    /// Score documents with TEXT between them, such as <|endoftext|>, in place of lines
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    separator: Option<String>,
+    /// Score what is longer than the context in pieces, each begun by the last token of the one before
+    #[arg(long)]
+    windows: bool,
 }
 
 /// For each line of standard input: the natural logarithm of its probability, a tab, its number of tokens.
 ///
 /// ln p(line) = Σᵢ ln softmax(logits after the tokens before i)\[tokenᵢ\], begun by BOS, or EOS where there is no BOS;
-/// that token is not counted. A line's end is not part of it.
+/// that token is not counted. A line's end, or the separator of documents, is not part of it.
 pub fn run(args: &Args) -> Result<()> {
     let loaded = args.model.load()?;
     let tokenizer = loaded.tokenizer()?;
@@ -28,29 +34,50 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let mut session = args.model.session(&loaded)?;
     let (mut input, mut out) = (io::stdin().lock(), io::stdout().lock());
+    let mut score_text = |what: &str, number: usize, text: &str| -> Result<()> {
+        let (ln_p, n_tokens) = score(&mut session, &tokenizer, start, text, args.windows)
+            .with_context(|| format!("{what} {number} of standard input"))?;
+        Ok(writeln!(out, "{ln_p:.6}\t{n_tokens}")?)
+    };
+    if let Some(separator) = &args.separator {
+        let text = io::read_to_string(input).context("standard input")?;
+        return text.split(separator).zip(1..).try_for_each(|(text, number)| score_text("document", number, text));
+    }
     let mut line = Vec::new();
-    for number in 1u64.. {
+    for number in 1.. {
         line.clear();
         if input.read_until(b'\n', &mut line).context("standard input")? == 0 {
             break;
         }
-        let (ln_p, n_tokens) = score(&mut session, &tokenizer, start, &line)
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        let text = core::str::from_utf8(text.strip_suffix(b"\r").unwrap_or(text))
             .with_context(|| format!("line {number} of standard input"))?;
-        writeln!(out, "{ln_p:.6}\t{n_tokens}")?;
+        score_text("line", number, text)?;
     }
     Ok(())
 }
 
-fn score(session: &mut Session, tokenizer: &Tokenizer, start: u32, line: &[u8]) -> Result<(f64, usize)> {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let line = core::str::from_utf8(line.strip_suffix(b"\r").unwrap_or(line))?;
-    let tokens = tokenizer.encode(line, EncodeOptions::default())?;
-    if tokens.len() > session.n_ctx() {
-        bail!("{} tokens are more than the context of {} holds; give --ctx-size", tokens.len(), session.n_ctx());
+fn score(session: &mut Session, tokenizer: &Tokenizer, start: u32, text: &str, windows: bool) -> Result<(f64, usize)> {
+    let tokens = tokenizer.encode(text, EncodeOptions::default())?;
+    let n_ctx = session.n_ctx();
+    if tokens.len() > n_ctx && !windows {
+        bail!("{} tokens are more than the context of {n_ctx} holds; give --ctx-size or --windows", tokens.len());
     }
+    let (mut before, mut ln_p) = (start, 0.0);
+    for window in tokens.chunks(n_ctx) {
+        ln_p += score_window(session, before, window)?;
+        before = window[window.len() - 1];
+    }
+    if !ln_p.is_finite() {
+        bail!("the model computed {ln_p}; its weights are damaged, load another copy of the file");
+    }
+    Ok((ln_p, tokens.len()))
+}
+
+/// Σᵢ ln p(tokenᵢ) after `before` and the tokens before i, in an empty context that holds them all.
+fn score_window(session: &mut Session, mut before: u32, tokens: &[u32]) -> Result<f64> {
     session.clear();
     let n_vocab = session.model().config().n_vocab;
-    let mut before = start;
     let mut ln_p = 0.0;
     for batch in tokens.chunks(MAX_BATCH) {
         // Each token is predicted at the one before it; nothing follows the last one, so it is not computed.
@@ -59,10 +86,7 @@ fn score(session: &mut Session, tokenizer: &Tokenizer, start: u32, line: &[u8]) 
         ln_p += logits.chunks_exact(n_vocab).zip(batch).map(|(logits, token)| ln_softmax(logits, *token)).sum::<f64>();
         before = batch[batch.len() - 1];
     }
-    if !ln_p.is_finite() {
-        bail!("the model computed {ln_p}; its weights are damaged, load another copy of the file");
-    }
-    Ok((ln_p, tokens.len()))
+    Ok(ln_p)
 }
 
 /// ln softmax(logits)\[token\] = (x − max) − ln Σ eˣʲ⁻ᵐᵃˣ, in f64.

@@ -277,6 +277,43 @@ fn score_is_the_sum_over_the_tokens() {
 }
 
 #[test]
+fn score_takes_documents_and_windows() {
+    let made = llama();
+    let model = file("score-documents.gguf", &made.write());
+    let rows = |args: &[&str], input: &str| -> Vec<(f64, usize)> {
+        prints(&[&["score", "-m", &model], args].concat(), input.as_bytes())
+            .lines()
+            .map(|line| line.split_once('\t').unwrap())
+            .map(|(ln_p, n)| (ln_p.parse().unwrap(), n.parse().unwrap()))
+            .collect()
+    };
+    let lines = rows(&[], "ab a b\n\na b");
+    assert_eq!(rows(&["--separator", "<end>"], "ab a b<end><end>a b"), lines);
+    assert_eq!(rows(&["--separator", "<end>"], "ab\na b").len(), 1, "line ends are text");
+    assert_eq!(rows(&["--windows"], "ab a b"), rows(&[], "ab a b"));
+
+    let (text, n_ctx) = ("a b ".repeat(40), 30);
+    let tokens = tokenizer(&made).encode(&text, EncodeOptions::default()).unwrap();
+    assert!(tokens.len() > 2 * n_ctx);
+    let inputs = [&[1], &tokens[..]].concat();
+    let want: f64 = (0..tokens.len())
+        .step_by(n_ctx)
+        .flat_map(|i| {
+            let window = &inputs[i..(i + n_ctx).min(tokens.len())];
+            let logits = all_logits(&made, window);
+            let n_vocab = logits.len() / window.len();
+            let ln_p = |(logits, token): (&[f32], &u32)| {
+                f64::from(logits[*token as usize]) - logits.iter().map(|x| f64::from(*x).exp()).sum::<f64>().ln()
+            };
+            logits.chunks(n_vocab).zip(&tokens[i..]).map(ln_p).collect::<Vec<_>>()
+        })
+        .sum();
+    let (ln_p, n) = rows(&["--ctx-size", &n_ctx.to_string(), "--windows"], &text)[0];
+    assert!((ln_p - want).abs() < 1e-4 && n == tokens.len(), "{ln_p} in place of {want}");
+    misused(&["score", "-m", &model, "--separator", ""], "--separator");
+}
+
+#[test]
 fn tokenize_takes_and_gives_back_every_byte() {
     let made = llama();
     let model = file("tokenize.gguf", &made.write());
