@@ -1,17 +1,17 @@
 """The tasks model's data and its evaluation.
 
-Read in this order: sources, chat, tables, python, sql, pupil, questions, stories, translation, dialogue, news, prepare,
-evaluate.
+Read in this order: sources, chat, tables, python, sql, pupil, questions, stories, translation, dialogue, news,
+conversations, scores, evaluation.
 """
 
 
 def prepare(args):
-    from .prepare import prepare as run
+    from .conversations import prepare as run
     run(args)
 
 
 def evaluate(args):
-    from .evaluate import evaluate as run
+    from .evaluation import evaluate as run
     run(args)
 
 

@@ -1,6 +1,7 @@
 """Chat, and the help desk of a shop or a service."""
 
 import csv
+import io
 import json
 import re
 
@@ -66,7 +67,7 @@ def self_dialogue(root, random, count):
     found = []
     for topic in TOPICS:
         for path in sorted((folder / "corpus" / topic).glob("*.csv")):
-            for row in csv.DictReader(read(path).splitlines()):
+            for row in csv.DictReader(io.StringIO(read(path))):
                 turns = [clean_turn(row.get(f"Answer.sentence{i}") or "") for i in range(1, 2 * MAX_TURNS + 1)]
                 turns = turns[:turns.index("")] if "" in turns else turns
                 turns = turns[:2 * random.randint(1, MAX_TURNS // 2)]

@@ -185,8 +185,8 @@ def python(root, random, count):
             prompt = wording(random, "What does this Python function do?", "Explain this Python function:", "Explain what this function returns:")
             yield Conversation("python-explain", "templates", [f"{prompt}\n{code}", f"It returns {phrase}."], phrase)
         else:
-            broken = break_it(random, code, argument)
-            if broken and not passes(broken, tests):
+            broken = next((b for b in (break_it(random, code, argument) for _ in range(6)) if b and not passes(b, tests)), None)
+            if broken:
                 prompt = wording(random, "Mend this Python function. It should return {p}.", "This Python function should return {p}. Find the mistake and mend it.")
                 yield Conversation("python-mend", "templates", [f"{prompt.format(p=phrase)}\n{broken}", code], phrase, {"tests": tests})
 

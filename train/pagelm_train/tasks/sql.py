@@ -73,6 +73,8 @@ def outcome(table, statement):
         for i in range(60):
             row = [v[i * 7 % len(v)] for v in texts.values()] + [(i * 37 + 11 * j) % 100 for j in range(len(numbers))]
             base.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(names))})", row)
+        base.set_progress_handler(lambda: 1, 100_000)  # no endless loops,
+        base.set_authorizer(lambda action, *_: sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK)  # no files
         try:
             rows = base.execute(statement).fetchall()
         except (sqlite3.Error, sqlite3.Warning):
@@ -81,6 +83,11 @@ def outcome(table, statement):
 
 
 def sql(root, random, count):
+    yield from sql_from_templates(random, count)
+    yield from corpus(root)
+
+
+def sql_from_templates(random, count):
     for _ in range(count):
         table, phrase, code = query(random)
         if random.random() < 0.7:
@@ -97,7 +104,6 @@ def sql(root, random, count):
                 verb, _, rest = phrase.partition(" ")
                 answer = f"It {verb}s {rest}."
             yield Conversation("sql-explain", "templates", [f"{prompt}\n{code}", answer], phrase)
-    yield from corpus(root)
 
 
 def corpus(root):

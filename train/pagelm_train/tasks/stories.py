@@ -1,26 +1,25 @@
 """Stories on a topic, summaries of stories, and questions on a passage of a fairy tale."""
 
 import csv
+import io
 import json
 import re
 
+from ..clean import join_lines
 from . import words
 from .sources import Conversation, read, wording
 
-SKIP = set("""the a an and or but of to in on at for with from by his her its their our your my he she it they we you i was
-were is are be been had has have did do does not no very so then there this that these those who which what when where once
-upon time day one two some all as up out into over little big named called lived said there's new old great tale story
-adventure adventures magical mysterious curious enchanted mystery secret first last night""".split())
+OPENINGS = (  # who a story without a title is about, by its first sentences
+    r"there (?:was|lived) (an? (?:\w+ ){0,3}?\w+ (?:named|called) \w+)", r"there (?:was|lived) (an? (?:\w+ ){0,2}\w+?)(?= who| that| in|[.,])",
+    r"(?:was|saw|found|had|loved) (an? (?:\w+ ){0,2}\w+?)(?= who| that| in| and|[.,])", r"(?:to play with|loved) (\w+ \w+)[.,]")
 
 
 def topic_of(title, text):
-    """What the story is about: its title's main words, or the noun after "there was a" and the name."""
+    """What a story is about: its title, or the person or thing that it begins with."""
     if title and len(title.split()) <= 9:
-        return title
-    match = re.search(r"there (?:was|lived) (?:an? )?((?:\w+ ){0,3}\w+?)(?: (?:named|called) (\w+)|[.,])", text[:200])
-    if match:
-        return (match[1] if not match[1].split()[0][0].isupper() else "") and (f"{words.a(match[1])} named {match[2]}" if match[2] else words.a(match[1]))
-    return ""
+        return title.strip(" .")
+    found = (re.search(opening, text[:250]) for opening in OPENINGS)
+    return next((match[1].strip(" .") for match in found if match), "")
 
 
 def stories(data, random, limits=(40, 330)):
@@ -71,8 +70,8 @@ PLACES = ["under a tree", "behind the house", "in the park", "near the river", "
 def template_summaries(random, count):
     for _ in range(count):
         tellings, summary = random.choice(PLOTS)
-        s, o, p, r = random.choice((("she", "her", "her", "herself"), ("he", "him", "his", "himself")))
         n, f = random.sample(words.NAMES, 2)
+        s, o, p, r = ("she", "her", "her", "herself") if n in words.HERS else ("he", "him", "his", "himself")
         parts = dict(n=n, f=f, s=s, o=o, p=p, r=r, t=random.choice(words.THINGS), c=random.choice(words.COLOURS), a=random.choice(words.ANIMALS),
                      job=random.choice(words.JOBS), day=random.choice(("day", "morning", "afternoon")), w=random.choice(PLACES))
         sentences = [re.sub(r"\ba (?=[aeio])", "an ", line.format(**parts)) for line in random.choice(tellings)]
@@ -81,7 +80,7 @@ def template_summaries(random, count):
         yield Conversation("summary", "templates", [f"{wording(random, *SUMMARY)}\n{story}", answer], story)
 
 
-def fairytale_questions(root, random, tidy, limit=900):
+def fairytale_questions(root, random, tidy, limit=500):
     """A question with an answer that stands in the passage, which is cut to the sentences around it.
 
     Half as many questions come with a passage of another tale: there the answer is that one does not know.
@@ -92,14 +91,15 @@ def fairytale_questions(root, random, tidy, limit=900):
         story = base / "section-stories" / path.parent.name / f"{name}-story.csv"
         if not story.exists():
             continue
-        sections = {row["section"]: row["text"] for row in csv.DictReader(read(story).splitlines()) if row.get("section")}
-        for row in csv.DictReader(read(path).splitlines()):
+        sections = {row["section"]: tidy(join_lines(row["text"]), "").replace("\n\n", " ")
+                    for row in csv.DictReader(io.StringIO(read(story))) if row.get("section")}
+        for row in csv.DictReader(io.StringIO(read(path))):
             answer, section = (row["answer1"] or "").strip(" ."), (row["cor_section"] or "").split(",")[0].strip()
-            text = tidy(sections.get(section, ""), "")
+            text = sections.get(section, "")
             at = text.lower().find(answer.lower())
             if row["ex-or-im1"] != "explicit" or at < 0 or not 2 < len(answer) < 60 or len(row["question"]) > 120:
                 continue
-            passage = around(text, at, at + len(answer), 350)
+            passage = around(text, at, at + len(answer), 200)
             if len(passage) < limit:
                 answer = text[at:at + len(answer)]
                 passages.append((name, tidy(row["question"], ""), passage, answer[0].upper() + answer[1:] + "."))

@@ -89,6 +89,8 @@ def tables(root, random, count):
             yield table(random, "snakes", [names, *cells])
         else:
             names = random.sample(sorted(own), n_columns)
+            if len({name.lower() for name in names}) < n_columns:
+                continue
             cells = [[own[name]() for name in names] for _ in range(n_rows)]
             if random.random() < 0.15:  # an empty cell must stay one
                 cells[random.randrange(n_rows)][random.randrange(n_columns)] = ""
@@ -179,7 +181,7 @@ def corpus_extractions(root, random):
             if not text or not isinstance(rows, list) or not rows or not all(isinstance(r, dict) for r in rows):
                 continue
             cells = [str(v) for row in rows for v in row.values()]
-            if len(text[1]) > 700 or len(rows) > 4 or not all(cell in text[1] for cell in cells):
+            if len(text[1]) > 1000 or len(rows) > 5 or not all(cell in text[1] for cell in cells):
                 continue
             answer = "[" + ", ".join(json.dumps(row, ensure_ascii=False) for row in rows) + "]"
             yield extraction(random, "snakes", text[1].strip(), list(rows[0]), answer)

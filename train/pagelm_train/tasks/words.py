@@ -1,9 +1,10 @@
 """Word lists for the templates. Plain children's vocabulary; more names are read from the corpora's tables."""
 
-NAMES = """Anna Ben Clara David Emma Finn Grace Hannah Isaac Julia Karl Lena Maria Noah Olivia Paul Rosa Sam Tina Victor
-Wendy Zoe Adam Bella Carlos Diana Elias Fatima George Helen Ivan Jonas Kate Leo Mia Nina Oscar Petra Quinn Robert Sofia
-Thomas Ursula Vera Walter Amir Chen Dmitri Elena Farah Hugo Ingrid Jamal Kenji Lucia Mateo Nadia Omar Priya Ravi Sara
-Tariq Uma Wei Yusuf Alice Bruno Cora Dora Erik Flora Gustav Ida Jack Lily Max Nora Otto Ruth Simon Toby Vincent""".split()
+HERS = """Anna Clara Emma Grace Hannah Julia Lena Maria Olivia Rosa Tina Wendy Zoe Bella Diana Fatima Helen Kate Mia Nina
+Petra Sofia Ursula Vera Elena Farah Ingrid Lucia Nadia Priya Sara Uma Wei Alice Cora Dora Flora Ida Lily Nora Ruth""".split()
+HIS = """Ben David Finn Isaac Karl Noah Paul Sam Victor Adam Carlos Elias George Ivan Jonas Leo Oscar Robert Thomas Walter
+Amir Chen Dmitri Hugo Jamal Kenji Mateo Omar Ravi Tariq Yusuf Bruno Erik Gustav Jack Max Otto Simon Toby Vincent""".split()
+NAMES = HERS + HIS
 
 TOWNS = """Berlin Hamburg Munich Vienna Zurich Paris London Dublin Madrid Rome Oslo Bergen Lisbon Prague Warsaw Athens
 Cairo Nairobi Lagos Accra Delhi Mumbai Beijing Shanghai Tokyo Osaka Seoul Sydney Boston Chicago Denver Miami Toronto

@@ -51,21 +51,20 @@ def prepare(args):
     counts = {name: n // 50 if small else n for name, n in COUNTS.items()}
     version, rules = clean.load_safety_rules()
     removed, kept, seen = defaultdict(Counter), {"train": [], "held-out": []}, set()
-    per_task = Counter()
     for c in everything(root, data, counts, lambda name: random.Random(f"pagelm tasks v1 {name}")):
         text = "\n".join(c.messages)
         mark = clean.fingerprint(c.messages[0]) if c.task not in ("mark", "translate", "python-explain", "python-mend") else c.messages[0]
         broken = clean.safety_violation(text, rules)
         if broken:
             removed[c.source][f"safety: {broken}"] += 1
-        elif (c.task, mark) in seen and c.task != "chat":
+        elif (c.task, mark) in seen and c.task not in ("chat", "story"):
             removed[c.source]["copy of a prompt"] += 1
         elif is_too_long(c):
             removed[c.source]["too long"] += 1
         else:
             seen.add((c.task, mark))
             kept["held-out" if clean.is_held_out(c.key) else "train"].append(c)
-            per_task[c.task] += 1
+    drop_resembling(kept, removed)
     for task, most in MOST.items():
         for split, share in (("train", 1), ("held-out", 0.04)):
             of_task = [c for c in kept[split] if c.task == task]
@@ -85,6 +84,18 @@ def prepare(args):
         print(f"  {source}: " + ", ".join(f"{reason} {n}" for reason, n in sorted(reasons.items())))
     (data / "tasks" / "removed.json").write_text(json.dumps(removed, indent=1))
     table(data, kept)
+
+
+def drop_resembling(kept, removed):
+    """A sentence of a held-out translation, in either language, is in no other pair that is trained on."""
+    def sentences(c):
+        return {clean.fingerprint(text) for text in (c.check["text"], c.messages[1])}
+
+    held = set().union(*(sentences(c) for c in kept["held-out"] if c.task == "translate"))
+    for c in kept["train"]:
+        if c.task == "translate" and sentences(c) & held:
+            removed[c.source]["resembles a held-out one"] += 1
+    kept["train"] = [c for c in kept["train"] if c.task != "translate" or not sentences(c) & held]
 
 
 def table(data, kept):

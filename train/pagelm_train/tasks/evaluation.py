@@ -1,0 +1,205 @@
+"""Held-out prompts through the engine that readers use, for every quantization: what comes back, and is it right?"""
+
+import json
+import random
+import re
+from collections import Counter
+from pathlib import Path
+
+from ..evaluation.engine import ROOT, Engine, build
+from . import scores
+from .chat import read_conversations, render
+
+# task → (how many prompts, the most tokens of an answer, {name of the figure: what is counted})
+TASKS = {
+    "json": (100, 200, {"parses": scores.parses, "exact": scores.same_json}),
+    "table": (100, 300, {"exact": scores.exact}),
+    "python-write": (100, 160, {"compiles, not trivial": scores.compiles, "passes its tests": scores.passes_tests}),
+    "python-mend": (50, 160, {"compiles, not trivial": scores.compiles, "passes its tests": scores.passes_tests}),
+    "python-explain": (50, 60, {"exact": scores.exact}),
+    "sql-write": (60, 80, {"exact": scores.exact, "same result in SQLite": scores.same_outcome}),
+    "sql-explain": (40, 60, {"exact": scores.exact}),
+    "mark": (100, 50, {"right or wrong": scores.verdict, "exact": scores.exact}),
+    "question": (100, 50, {"exact": scores.exact, "says \"I don't know\"": scores.says_unknown}),
+    "unknown": (60, 50, {"says \"I don't know\"": scores.says_unknown}),
+    "help-desk": (50, 60, {"exact": scores.exact}),
+    "summary": (50, 80, {"exact": scores.exact}),
+    "translate": (160, 40, {"exact": scores.exact}),
+    "news": (20, 120, {}),
+    "chat": (20, 60, {}),
+    "story": (10, 400, {}),
+}
+TEXT = ("translate", "summary", "story", "chat", "news")  # where no single answer is right, or chrF says more
+SEEDS, TEMPERATURE = range(1, 6), 0.8
+CARD = ROOT / "www" / "models" / "tasks.md"
+REPORT = ROOT / "train" / "evaluation-tasks.json"
+
+
+def cases_of(data, small):
+    """The same prompts every time; of translations as many for each direction."""
+    chosen, held = {}, read_conversations(data, "held-out")
+    for task, (count, _, _) in TASKS.items():
+        count = max(4, count // 20) if small else count
+        groups = {}
+        for case in held:
+            if case["task"] == task and len(case["messages"][0]["content"].encode()) < 1100:
+                groups.setdefault(case.get("check", {}).get("direction", ""), []).append(case)
+        for name in sorted(groups):
+            cases = sorted(groups[name], key=lambda c: c["messages"][0]["content"])
+            chosen.setdefault(task, []).extend(random.Random(1).sample(cases, min(len(cases), count // len(groups))))
+    return chosen
+
+
+def ask(engine, model, jobs):
+    """One report for each (prompt, most tokens, temperature, seed), by the chat template."""
+    def one(job):
+        prompt, most, temperature, seed = job
+        text = render([{"role": "user", "content": prompt}], add_generation_prompt=True, bos="")
+        return json.loads(engine.ask("generate", model, ["--prompt", text, "--parse-special", "--json", "--n-predict", str(most),
+                                                         "--temperature", str(temperature), "--seed", str(seed)]))
+    from concurrent.futures import ThreadPoolExecutor
+    with ThreadPoolExecutor(engine.threads) as pool:
+        return list(pool.map(one, jobs))
+
+
+def share(hits):
+    hits = list(hits)
+    return {"right": sum(hits), "n": len(hits)}
+
+
+def measure(engine, model, chosen, frequent):
+    """{task: {figure: {right, n} or {chrF …, n}}}"""
+    result = {}
+    for task, cases in chosen.items():
+        _, most, figures = TASKS[task]
+        reports = ask(engine, model, [(c["messages"][0]["content"], most, 0, 1) for c in cases])
+        pairs = [(c, r["text"]) for c, r in zip(cases, reports)]
+        result[task] = {"ends by itself": share(r["stop_reason"] == "eos" for r in reports)}
+        sources = sorted({c["source"] for c in cases})
+        for name, figure in figures.items():
+            applicable = [(c, a) for c, a in pairs if figure is not scores.same_outcome or "table" in c.get("check", {})]
+            result[task][name] = share(figure(c, a) for c, a in applicable)
+            if len(sources) > 1 and task not in TEXT:
+                for source in sources:
+                    result[task][f"{name} ({source})"] = share(figure(c, a) for c, a in applicable if c["source"] == source)
+        if task == "translate":
+            result[task].update(translations(pairs, frequent))
+        if task == "summary":
+            references = [[scores.wanted(c)] for c, _ in pairs]
+            first = [re.split(r"(?<=[.!?]) ", c["messages"][0]["content"].partition("\n")[2])[0] for c, _ in pairs]
+            result[task]["chrF"] = {"model": scores.chrf([a for _, a in pairs], references), "first sentence": scores.chrf(first, references), "n": len(pairs)}
+        print(f"  {task}: " + ", ".join(f"{k} {show(v)}" for k, v in result[task].items()), flush=True)
+    return result
+
+
+def translations(pairs, frequent):
+    figures = {}
+    for direction in sorted({c["check"]["direction"] for c, _ in pairs}):
+        of = [(c, a) for c, a in pairs if c["check"]["direction"] == direction]
+        references = [c["check"]["references"] for c, _ in of]
+        figures[f"chrF {direction}"] = {
+            "model": scores.chrf([a for _, a in of], references), "copying the source": scores.chrf([c["check"]["text"] for c, _ in of], references),
+            "most frequent answer": scores.chrf([frequent[direction]] * len(of), references), "n": len(of)}
+    return figures
+
+
+def most_frequent(data):
+    """The commonest answer of each direction of translation in the training text."""
+    counts = {}
+    for c in read_conversations(data, "train"):
+        if c["task"] == "translate":
+            counts.setdefault(c["check"]["direction"], Counter())[c["messages"][1]["content"]] += 1
+    return {direction: min(counter, key=lambda a: (-counter[a], a)) for direction, counter in counts.items()}
+
+
+def show(figure):
+    if "right" in figure:
+        return f"{figure['right'] / figure['n']:.0%} of {figure['n']}" if figure["n"] else "–"
+    return ", ".join(f"{name} {value:.1f}" for name, value in figure.items() if name != "n") + f" (n = {figure['n']})"
+
+
+def figures_table(models):
+    names = list(models)
+    lines = ["| task | figure | " + " | ".join(names) + " |", "|---|---|" + "---:|" * len(names)]
+    for task, figures in models[names[0]].items():
+        for figure in figures:
+            lines.append(f"| {task} | {figure} | " + " | ".join(show(models[name][task][figure]) for name in names) + " |")
+    return "\n".join(lines)
+
+
+def fill(example):
+    return re.sub(r"{(\w+)}", lambda m: example["example"][m[1]], example["prompt"])
+
+
+def sample(engine, model, small):
+    """For the page's own example of each task: the most probable answer, and those of seeds 1 to 5 as they come."""
+    examples = json.loads((CARD.parent / "tasks.json").read_text(encoding="utf-8"))
+    examples = examples[:2] if small else examples
+    seeds = (0, *SEEDS[:1]) if small else (0, *SEEDS)  # 0: not a seed, but temperature 0
+    jobs = [(fill(e), TASKS[e["trained"]][1], TEMPERATURE if seed else 0, seed) for e in examples for seed in seeds]
+    reports = iter(ask(engine, model, jobs))
+    return [{"label": e["label"], "prompt": fill(e), "answers": [
+        {"seed": seed, "tokens": len(r["tokens"]), "ended": r["stop_reason"] == "eos", "text": r["text"]} for seed, r in zip(seeds, reports)]} for e in examples]
+
+
+def samples_text(samples):
+    def fenced(text):
+        return "```text\n" + text.replace("```", "'''") + "\n```"
+
+    blocks = []
+    for s in samples:
+        lines = [f"### {s['label']}", fenced(s["prompt"])]
+        lines += [f"{'Seed ' + str(a['seed']) if a['seed'] else 'Temperature 0'}{'' if a['ended'] else ' (cut off)'}:\n\n" + fenced(a["text"]) for a in s["answers"]]
+        blocks.append("\n\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def facts_of(path):
+    """What the file says of its own training."""
+    from gguf import GGUFReader
+    reader = GGUFReader(path)
+    fields = {name: field.contents() for name, field in reader.fields.items() if name.startswith(("pagelm.", "general."))}
+    fields["parameters"] = int(sum(t.n_elements for t in reader.tensors))
+    return fields
+
+
+def facts_text(facts):
+    hours = facts.get("pagelm.training.hours")
+    return (f"{facts['parameters'] / 1e6:.1f} million parameters; trained for {hours:.1f} hours" if hours is not None else f"{facts['parameters'] / 1e6:.1f} million parameters; trained") + (
+        f" and {facts.get('pagelm.training.steps', 0):,} steps on {facts.get('pagelm.training.tokens', 0) / 1e6:.1f} million tokens, on 2 cores of a CPU (AVX-512) shared with other work, without a GPU.")
+
+
+def paste(path, name, text):
+    """Replaces what stands between <!-- name:begin --> and <!-- name:end -->."""
+    before, begin, rest = path.read_text(encoding="utf-8").partition(f"<!-- {name}:begin -->")
+    _, end, after = rest.partition(f"<!-- {name}:end -->")
+    assert begin and end, f"{path}: no markers for {name}"
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+
+
+def evaluate(args):
+    out, small, data = Path(args.out), getattr(args, "small", False), Path(args.data)
+    models = {}
+    for path in sorted(out.glob("*.gguf")):
+        models[path.stem.partition("-")[2].upper() or path.stem] = path
+    order = sorted(models, key=lambda name: (name != "F16", -models[name].stat().st_size))
+    engine = Engine(getattr(args, "engine", None) or build(), out / "answers", threads=getattr(args, "threads", 1) or 1)
+    chosen, frequent = cases_of(data, small), most_frequent(data)
+    report = {"decoding": "temperature 0", "prompts": {task: len(cases) for task, cases in chosen.items()}, "most frequent answers": frequent, "models": {}}
+    for name in order[:1] if small else order:
+        print(name, flush=True)
+        report["models"][name] = measure(engine, models[name], chosen, frequent)
+    sampled = next((n for n in order if n == "Q8_0"), order[0])
+    facts = facts_of(models[sampled])
+    report["facts"] = {k: v for k, v in facts.items() if isinstance(v, (int, float, str))}
+    report["samples"] = {"model": sampled, "temperature": TEMPERATURE, "examples": sample(engine, models[sampled], small)}
+    target = out / "evaluation.json" if small else REPORT
+    target.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if not small and CARD.exists():
+        paste(CARD, "evaluation", figures_table(report["models"]))
+        paste(CARD, "samples", samples_text(report["samples"]["examples"]))
+        paste(CARD, "facts", facts_text(facts))
+        table = data / "tasks" / "table.md"
+        if table.exists():
+            paste(CARD, "data", table.read_text(encoding="utf-8").strip())
+    print(f"{target}")
