@@ -9,20 +9,24 @@ def main():
     parser.add_argument("--data", default="data", help="folder for documents, tokenizer and token shards")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    p = commands.add_parser("prepare", help="corpora → clean documents, split, token shards")
-    p.add_argument("--corpora", default="../shared/corpora", help="folder with the .tar.xz archives")
-    p.add_argument("--vocab", type=int, default=4096)
-
-    p = commands.add_parser("tokenizer", help="train the tokenizer again and rewrite the shards")
-    p.add_argument("--vocab", type=int, default=4096)
-    p.add_argument("--measure", action="store_true", help="only compare vocabulary sizes")
+    commands_of = {}
+    for name, text in (("prepare", "corpora → clean documents, split, token shards"),
+                       ("tokenizer", "train the tokenizer again and rewrite the shards")):
+        p = commands_of[name] = commands.add_parser(name, help=text)
+        p.add_argument("--model", choices=("story", "tasks"), default="story")
+        p.add_argument("--vocab", type=int, help="pieces; default: 4,096 for story, 8,192 for tasks")
+        p.add_argument("--small", action="store_true", help="a few documents, to try the pipeline")
+    commands_of["prepare"].add_argument("--corpora", default="../../shared/corpora", help="folder with the .tar.xz archives")
 
     p = commands.add_parser("train", help="train a model, within --minutes or --steps")
     p.add_argument("--out", default="out/story")
+    p.add_argument("--model", choices=("story", "tasks"), default="story", help="what is learned")
     p.add_argument("--preset", default="story", help="shape, by name, from model.py")
+    p.add_argument("--ctx", type=int, help="context in tokens; default: the preset's, or the checkpoint's")
     p.add_argument("--minutes", type=float, default=85, help="time budget; the learning rate reaches 0 at its end")
     p.add_argument("--steps", type=int, help="budget in steps instead of minutes")
     p.add_argument("--rows", type=int, default=12, help="rows of n_ctx tokens per step and process")
+    p.add_argument("--micro", type=int, default=4, help="rows at a time, gradients added up; 0: all")
     p.add_argument("--lr", type=float, default=0.02, help="Muon, for the matrices of the blocks")
     p.add_argument("--lr-embd", type=float, default=0.004, help="AdamW, for the embedding and the norms")
     p.add_argument("--seed", type=int, default=1)
@@ -37,9 +41,11 @@ def main():
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--prompt", default="Once upon a time")
 
-    p = commands.add_parser("export", help="checkpoint → GGUF (F16, Q8_0, Q4_0) and models.json")
+    p = commands.add_parser("export", help="checkpoint → GGUF (F16, Q8_0, Q4_0, mixed), each run by the engine")
+    p.add_argument("--model", choices=("story", "tasks"), default="story")
     p.add_argument("--out", default="out/story")
-    p.add_argument("--publish", help="copy the Q8_0 file to this folder and write its models.json")
+    p.add_argument("--publish", help="copy one file to this folder and write its line of models.json")
+    p.add_argument("--quantization", choices=("F16", "Q8_0", "Q4_0", "MIXED"), default="Q8_0", help="which one")
     p.add_argument("--threads", type=int, default=2)
 
     args = parser.parse_args()

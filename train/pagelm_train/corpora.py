@@ -30,6 +30,12 @@ SOURCES = {
               "MIT (repository); Llama 3.1 Community License (origin)", "snakes / YS-LLM. Built with Llama"),
     "bedtime": ("Bedtime stories from the snakes (YS-LLM) collection, written by Llama 3.1",
                 "MIT (repository); Llama 3.1 Community License (origin)", "snakes / YS-LLM. Built with Llama"),
+    "campfire": ("Campfire stories from the snakes (YS-LLM) collection, written by Llama 3.1",
+                 "MIT (repository); Llama 3.1 Community License (origin)", "snakes / YS-LLM. Built with Llama"),
+    "llama-stories": ("Stories and slices of life from the snakes (YS-LLM) collection, written by Llama 3.1",
+                      "MIT (repository); Llama 3.1 Community License (origin)", "snakes / YS-LLM. Built with Llama"),
+    "retold": ("Stories that the snakes (YS-LLM) collection gives to be summarised, written by Llama 3.1",
+               "MIT (repository); Llama 3.1 Community License (origin)", "snakes / YS-LLM. Built with Llama"),
     "storyweaver": ("StoryWeaver picture books in English", "CC-BY-4.0",
                     "Pratham Books and the authors listed in story-credits.md"),
     "african-storybook": ("African Storybook picture books in English", "CC-BY-4.0",
@@ -62,7 +68,16 @@ def snakes(root, source, prefix):
     for path in sorted((root / "snakes").glob(f"{prefix}-*.md")):
         for prompt, answer in re.findall(r"([^\n]*)<start>(.*?)<end>", _read(path), re.S):
             title = re.search(r"`(.*?)`", prompt)
+            answer = re.sub(r"^\s*\([^()\n]{1,60}\)\s*", "", answer)  # stage directions: "(clears throat)"
             yield Document(source, answer, SOURCES[source][1], title=title[1] if title else "")
+
+
+def retold(root):
+    """`Summarize this story:`, the story itself, `<start>` its summary `<end>`: here, the story."""
+    for path in sorted((root / "snakes").glob("llama-summaries*.md")):
+        for prompt in re.findall(r"(?:^|<end>)(.*?)<start>", _read(path), re.S):
+            _, _, story = prompt.strip().partition("\n")
+            yield Document("retold", story.strip().strip('"'), SOURCES["retold"][1])
 
 
 def picture_books(root, source, folder):
@@ -96,6 +111,10 @@ def read_all(root):
     yield from tinystories(root)
     yield from snakes(root, "child", "generated-child")
     yield from snakes(root, "bedtime", "generated-bedtime")
+    yield from snakes(root, "campfire", "generated-campfire")
+    yield from snakes(root, "llama-stories", "llama-stories")
+    yield from snakes(root, "llama-stories", "llama-slice-of-life")
+    yield from retold(root)
     yield from picture_books(root, "storyweaver", "storyweaver-pb")
     yield from picture_books(root, "african-storybook", "african-storybook")
     yield from aesop(root)

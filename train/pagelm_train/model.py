@@ -40,6 +40,26 @@ def rotate(x, cos, sin):
     return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
 
 
+def attention(q, k, v, chunk=128):
+    """Causal attention of q[B, H, T, Dh] over k, v[B, K, T, Dh], for CPUs.
+
+    The heads that share keys are rows of one matrix, and a chunk of queries looks no further than its own end: on two
+    AVX-512 cores a training step takes two thirds of the time it takes with PyTorch's fused kernel.
+    """
+    (b, h, t, dh), kv = q.shape, k.shape[1]
+    q = (q * dh**-0.5).view(b * kv, h // kv, t, dh)
+    k, v = k.reshape(b * kv, t, dh), v.reshape(b * kv, t, dh)
+    later = torch.full((chunk, chunk), float("-inf"), dtype=q.dtype).triu(1)
+    out = []
+    for start in range(0, t, chunk):
+        end = min(start + chunk, t)
+        n = end - start
+        scores = (q[:, :, start:end].reshape(b * kv, -1, dh) @ k[:, :end].transpose(1, 2)).view(b * kv, -1, n, end)
+        scores = torch.cat((scores[..., :start], scores[..., start:] + later[:n, :n]), -1)
+        out.append((scores.softmax(-1).view(b * kv, -1, end) @ v[:, :end]).view(b, h, n, dh))
+    return torch.cat(out, 2)
+
+
 class Block(nn.Module):
     def __init__(self, c):
         super().__init__()
@@ -62,9 +82,7 @@ class Block(nn.Module):
         k = self.attn_k(h).view(b, t, c.n_head_kv, c.head_dim).transpose(1, 2)
         v = self.attn_v(h).view(b, t, c.n_head_kv, c.head_dim).transpose(1, 2)
         q, k = rotate(q, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
-        groups = c.n_head // c.n_head_kv
-        k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
-        a = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        a = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True) if x.is_cuda else attention(q, k, v)
         x = x + self.attn_output(a.transpose(1, 2).reshape(b, t, -1))
         h = self.ffn_norm(x)
         return x + self.ffn_down(F.silu(self.ffn_gate(h)) * self.ffn_up(h))
@@ -89,27 +107,14 @@ class Model(nn.Module):
                 nn.init.zeros_(weight)  # every block starts as the identity
 
     def forward(self, ids, targets=None):
-        """ids[B, T] → logits[B, T, V]; with targets[B, T] (-1: no target) the mean loss in nats per token."""
+        """ids[B, T] → logits[B, T, V]; with targets[B, T] (-1: no target) the summed loss in nats."""
         x = self.token_embd(ids)
         cos, sin = self.cos[: ids.shape[1]], self.sin[: ids.shape[1]]
         for block in self.blk:
             x = block(x, cos, sin)
-        logits = F.linear(self.output_norm(x), self.token_embd.weight)
+        x = self.output_norm(x)
         if targets is None:
-            return logits.float()
-        return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=-1)
-
-
-@torch.no_grad()
-def generate(model, ids, n_predict, temperature=0.8, seed=1, eot=0):
-    """The ids that follow `ids`, until the end of text, n_predict tokens or the context's end."""
-    random = torch.Generator().manual_seed(seed)
-    start = len(ids)
-    ids = list(ids)
-    while len(ids) - start < n_predict and len(ids) < model.config.n_ctx:
-        logits = model(torch.tensor([ids]))[0, -1]
-        token = int(torch.multinomial((logits / temperature).softmax(-1), 1, generator=random))
-        if token == eot:
-            break
-        ids.append(token)
-    return ids[start:]
+            return F.linear(x, self.token_embd.weight).float()
+        learned = targets >= 0  # the output head is a third of the work: it is computed where there is something to learn
+        logits = F.linear(x[learned], self.token_embd.weight)
+        return F.cross_entropy(logits.float(), targets[learned], reduction="sum")

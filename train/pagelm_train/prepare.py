@@ -12,6 +12,8 @@ from .corpora import SOURCES, read_all
 from .truecase import Truecaser
 
 ARCHIVES = ("snakes", "picture-books", "children-classics")
+FROZEN = Path(__file__).parent.parent / "held-out.txt"
+FROZEN_SHA256 = "e2ed34426e819fd2023936065fe55aaf4ba2f15c1fe282474b0c38ae24a15e17"
 MIN_WORDS, MAX_WORDS = 25, 1500
 BOILERPLATE = re.compile(r"^(?:here(?:'s| is)|sure|certainly|of course|okay)\b[^\n]{0,120}:\s*\n", re.I)
 REFUSAL = re.compile(r"\b(?:as an ai|language model|I can(?:'t|not) (?:fulfill|create|write|help))\b", re.I)
@@ -84,14 +86,18 @@ def without_duplicates(documents, removed):
         yield document
 
 
-def documents(corpora, data, removed):
+def documents(corpora, data, removed, small=False):
     unpack(corpora, data / "corpora")
     version, rules = clean.load_safety_rules()
     everything = list(read_all(data / "corpora"))
+    if small:
+        everything = everything[::20]
     for document in everything:
         document.text = tidy(document.text, document.title)
     lower_cased = {id(d) for d in everything if d.note.startswith("arnoochka")}
-    truecase = Truecaser(d.text for d in everything if id(d) not in lower_cased)
+    # Only the sources of the first split teach the capitals, so that the frozen held-out text keeps its bytes.
+    teachers = {"tinystories", "child", "bedtime", "storyweaver", "african-storybook", "aesop"}
+    truecase = Truecaser(d.text for d in everything if d.source in teachers and id(d) not in lower_cased)
     for document in everything:
         if id(document) in lower_cased:
             document.text = truecase(document.text)
@@ -107,19 +113,19 @@ def documents(corpora, data, removed):
 
 
 def run(args):
+    if args.model == "tasks":
+        from .tasks.prepare import prepare
+        return prepare(args)
     data, removed = Path(args.data), defaultdict(Counter)
     (data / "documents").mkdir(parents=True, exist_ok=True)
     splits = {"train": [], "held-out": []}
-    for document in documents(args.corpora, data, removed):
+    for document in documents(args.corpora, data, removed, args.small):
         splits["held-out" if clean.is_held_out(document.text) else "train"].append(document)
     for split, kept in splits.items():
         with open(data / "documents" / f"{split}.jsonl", "w", encoding="utf-8") as out:
             for document in sorted(kept, key=lambda d: clean.fingerprint(d.text)[:64]):
                 out.write(json.dumps(vars(document), ensure_ascii=False) + "\n")
-    with open(data / "held-out.txt", "w") as out:  # the record of the split, kept in the repository
-        for document in sorted(splits["held-out"], key=lambda d: (d.source, clean.fingerprint(d.text))):
-            mark = hashlib.sha256(clean.fingerprint(document.text).encode()).hexdigest()[:16]
-            out.write(f"{mark} {document.source}\n")
+    freeze(splits["held-out"], data / "held-out-story.txt")
     (data / "removed.json").write_text(json.dumps(removed, indent=1))
     print("\nleft out:")
     for source, reasons in removed.items():
@@ -128,9 +134,22 @@ def run(args):
 
     from . import tokenizer
     if not (data / "tokenizer.json").exists():
-        tokenizer.train(data, args.vocab)
+        tokenizer.train(data, args.vocab or 4096)
     tokenizer.write_shards(data)
     table(data)
+
+
+def freeze(held_out, path):
+    """The file that every story model is scored on: the documents that held-out.txt lists, in its order.
+
+    Sources that came later have held-out documents too, but not here, so that figures of all models compare.
+    """
+    texts = {hashlib.sha256(clean.fingerprint(d.text).encode()).hexdigest()[:16]: d.text for d in held_out}
+    marks = [line.split()[0] for line in FROZEN.read_text().splitlines()]
+    path.write_text("<|endoftext|>".join(texts[mark] for mark in marks if mark in texts), encoding="utf-8")
+    digest, missing = hashlib.sha256(path.read_bytes()).hexdigest(), sum(mark not in texts for mark in marks)
+    same = "as recorded" if digest == FROZEN_SHA256 else f"NOT the recorded file, {missing} documents are missing"
+    print(f"{path}: {len(marks) - missing} documents, sha256 {digest}: {same}")
 
 
 def table(data):

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from .corpora import SOURCES
 
 EOT = "<|endoftext|>"  # id 0; it stands before and after every document, so it is both bos and eos
+MARKERS = ("<|user|>", "<|assistant|>")  # of the tasks' chat; an answer ends with EOT
 
 
 def read_documents(data, split):
@@ -17,26 +18,71 @@ def read_documents(data, split):
         return [json.loads(line) for line in lines]
 
 
-def train(data, vocab, save=True):
+def bare():
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=vocab, special_tokens=[EOT], show_progress=False,
-                                  initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()))
-    tokenizer.train_from_iterator((d["text"] for d in read_documents(data, "train")), trainer)
-    if save:
-        tokenizer.save(str(Path(data) / "tokenizer.json"))
     return tokenizer
 
 
-def load(data):
-    return Tokenizer.from_file(str(Path(data) / "tokenizer.json"))
+def trainer(vocab):
+    return trainers.BpeTrainer(vocab_size=vocab, special_tokens=[EOT], show_progress=False,
+                               initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()))
 
 
-def write_shards(data):
-    """One flat uint16 file per split and source: EOT document EOT document … EOT."""
-    tokenizer, data = load(data), Path(data)
-    (data / "tokens").mkdir(exist_ok=True)
+def train(data, vocab):
+    """The story's tokenizer, learned on the story documents."""
+    tokenizer = bare()
+    tokenizer.train_from_iterator((d["text"] for d in read_documents(data, "train")), trainer(vocab))
+    tokenizer.save(str(Path(data) / "tokenizer.json"))
+
+
+def load(data, model="story"):
+    return Tokenizer.from_file(str(Path(data) / ("tasks" if model == "tasks" else "") / "tokenizer.json"))
+
+
+def extend(data, vocab):
+    """The tasks' tokenizer: the story's ids stay, then the markers of the chat, then pieces learned on the tasks.
+
+    The new merges rank after the old ones, so a text is first cut as the story model cuts it.
+    """
+    folder = Path(data) / "tasks"
+    base = json.loads(load(data).to_str())
+    ids, merges = base["model"]["vocab"], [tuple(merge) for merge in base["model"]["merges"]]
+    for marker in MARKERS:
+        base["added_tokens"].append({**base["added_tokens"][0], "id": len(ids), "content": marker})
+        ids[marker] = len(ids)
+
+    tokenizer = bare()
+    with open(folder / "train.jsonl", encoding="utf-8") as lines:
+        texts = [message["content"] for line in lines for message in json.loads(line)["messages"]]
+    tokenizer.train_from_iterator(texts, trainer(2 * vocab))
+    for left, right in json.loads(tokenizer.to_str())["model"]["merges"]:
+        if len(ids) < vocab and left in ids and right in ids and left + right not in ids:
+            ids[left + right] = len(ids)
+            merges.append((left, right))
+    base["model"]["merges"] = merges
+    (folder / "tokenizer.json").write_text(json.dumps(base, ensure_ascii=False), encoding="utf-8")
+
+
+def spell(tokenizer, n):
+    """For each id from n on: the ids below n that spell the same bytes; none for a control token."""
+    description = json.loads(tokenizer.to_str())
+    control = {token["id"] for token in description["added_tokens"]}
+    parts = {left + right: (left, right) for left, right in description["model"]["merges"]}
+    ids = description["model"]["vocab"]
+
+    def old(piece):
+        return [ids[piece]] if ids[piece] < n else [i for part in parts[piece] for i in old(part)]
+
+    return [[] if ids[p] in control else old(p) for p in sorted(ids, key=ids.get)[n:]]
+
+
+def write_shards(data, model="story"):
+    """One flat uint16 file per split and source: EOT document EOT document … EOT; for the tasks, one .npz per split too."""
+    tokenizer, data = load(data, model), Path(data)
+    folder = data / "tasks" if model == "tasks" else data
+    (folder / "tokens").mkdir(parents=True, exist_ok=True)
     counts = {}
     for split in ("train", "held-out"):
         groups = defaultdict(list)
@@ -47,22 +93,19 @@ def write_shards(data):
             ids = [0]
             for encoding in tokenizer.encode_batch(groups[source]):
                 ids += encoding.ids + [0]
-            np.array(ids, dtype=np.uint16).tofile(data / "tokens" / f"{split}-{source}.bin")
+            np.array(ids, dtype=np.uint16).tofile(folder / "tokens" / f"{split}-{source}.bin")
             counts[split][source] = {"documents": len(groups[source]), "tokens": len(ids) - 1,
                                      "bytes": sum(len(t.encode()) for t in groups[source])}
-    (data / "tokens" / "counts.json").write_text(json.dumps(counts, indent=1))
+    (folder / "tokens" / "counts.json").write_text(json.dumps(counts, indent=1))
+    if model == "tasks":
+        from .tasks import chat
+        chat.write_shards(data, tokenizer)
 
 
 def run(args):
-    data = Path(args.data)
-    if args.measure:
-        held = [d["text"] for d in read_documents(data, "held-out")]
-        size = sum(len(t.encode()) for t in held)
-        for vocab in (1024, 2048, 3072, 4096, 6144):
-            tokenizer = train(data, vocab, save=False)
-            tokens = sum(len(e.ids) for e in tokenizer.encode_batch(held))
-            print(f"vocabulary {vocab}: {size / tokens:.3f} bytes per held-out token")
-        return
-    train(data, args.vocab)
-    write_shards(data)
-    print(f"vocabulary {args.vocab}: {data / 'tokenizer.json'}")
+    if args.model == "tasks":
+        extend(args.data, args.vocab or 8192)
+    else:
+        train(args.data, args.vocab or 4096)
+    write_shards(args.data, args.model)
+    print(f"{args.model}: {load(args.data, args.model).get_vocab_size()} pieces")

@@ -3,7 +3,6 @@
 One process on CPU or GPU, or many under `torchrun --nproc-per-node N -m pagelm_train train …`.
 """
 
-import heapq
 import json
 import os
 import random
@@ -17,67 +16,20 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from . import shards
+from . import tokenizer as tok
+from .corpora import SOURCES
 from .model import PRESETS, Config, Model
-from .tokenizer import load as load_tokenizer
 
 # How often a document of each source comes up per round: first every story, at the end only those that fit whole into
 # the context, so that the model's last lesson is how a short story ends.
-MIX = {"tinystories": 2, "child": 1, "bedtime": 0.3, "storyweaver": 1.5, "african-storybook": 1.5, "aesop": 1.5}
-FINAL_MIX = {"tinystories": 1, "child": 1, "bedtime": 0.3, "storyweaver": 1, "african-storybook": 1, "aesop": 1}
+MIX = {"tinystories": 2, "child": 1.5, "bedtime": 1, "campfire": 0.25, "llama-stories": 0.5, "retold": 0.5,
+       "storyweaver": 2, "african-storybook": 2, "aesop": 2}
+FINAL_MIX = {"tinystories": 2, "child": 1, "bedtime": 1, "campfire": 0.25, "llama-stories": 0.5, "retold": 0.5,
+             "storyweaver": 1, "african-storybook": 1, "aesop": 1}
 FINAL_FROM = 0.75  # of the budget
+REPLAY = 0.30  # the share of story tokens while the tasks are learned
 WARM_UP, CONSTANT_UNTIL = 0.01, 0.30
-
-
-def read_shard(data, split, source):
-    """The documents of a shard, each with the end-of-text token before and after it."""
-    ids = np.fromfile(Path(data) / "tokens" / f"{split}-{source}.bin", dtype=np.uint16).astype(np.int64)
-    ends = np.flatnonzero(ids == 0)
-    return [ids[a:b + 1] for a, b in zip(ends[:-1], ends[1:])]
-
-
-def rows(documents, mix, n_ctx, whole, rng):
-    """Endless packed rows of n_ctx + 1 ids, -1 where a row is left empty.
-
-    A document that is too long gives its beginning or its end, by lot; with `whole` it is left out.
-    """
-    n = n_ctx + 1
-    while True:
-        pieces = []
-        for source, times in mix.items():
-            for document in documents[source]:
-                for _ in range(int(times) + (rng.random() < times % 1)):
-                    if len(document) <= n:
-                        pieces.append(document)
-                    elif not whole:
-                        pieces.append(document[:n] if rng.random() < 0.5 else document[-n:])
-        rng.shuffle(pieces)
-        for i in range(0, len(pieces), 2000):
-            packed = pack(pieces[i:i + 2000], n)
-            rng.shuffle(packed)
-            yield from packed
-
-
-def pack(pieces, n):
-    """Longest first, each into the row with the most room left, else into a new one."""
-    room, packed = [], []
-    for piece in sorted(pieces, key=len, reverse=True):
-        if room and -room[0][0] >= len(piece):
-            left, row = heapq.heappop(room)
-        else:
-            left, row = -n, len(packed)
-            packed.append(np.full(n, -1, dtype=np.int64))
-        at = n + left
-        packed[row][at:at + len(piece)] = piece
-        heapq.heappush(room, (left + len(piece), row))
-    return packed
-
-
-def batch(stream, count, device):
-    block = torch.from_numpy(np.stack([next(stream) for _ in range(count)]))
-    ids, targets = block[:, :-1].clamp(min=0), block[:, 1:]
-    # From one end of text to the next there is nothing to learn: documents in a row are unrelated, the next begins anew.
-    targets = targets.masked_fill((block[:, :-1] == 0) & (targets == 0), -1)
-    return ids.to(device), targets.to(device)
 
 
 class Muon(torch.optim.Optimizer):
@@ -100,7 +52,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(g, steps=5):
-    x = g.bfloat16() if g.is_cuda else g.float()
+    x = g.bfloat16()
     if transposed := x.shape[0] > x.shape[1]:
         x = x.T
     x = x / (x.norm() + 1e-7)
@@ -118,51 +70,62 @@ def learning_rate(progress):
 
 
 @torch.no_grad()
-def held_out_bits(model, data, device, autocast, limit=None):
-    """Bits per byte of held-out text by source: each document by itself, in windows of the context."""
-    counts = json.loads((Path(data) / "tokens" / "counts.json").read_text())["held-out"]
-    result, c = {}, model.config
+def held_out_bits(model, groups, lengths, device, autocast, limit=None):
+    """Bits per byte of what is to be learned, by group: each piece by itself, in windows of the context."""
+    result = {}
     model.eval()
-    for source in counts:
-        nats, tokens, used = 0.0, 0, 0
-        documents = read_shard(data, "held-out", source)
-        documents = documents[:limit] if limit else documents
-        pieces = [d[i:i + c.n_ctx + 1] for d in documents for i in range(0, len(d) - 1, c.n_ctx)]
-        for row in pack_alone(pieces, 16):
-            block = torch.full((len(row), max(map(len, row))), -1)
-            for i, piece in enumerate(row):
-                block[i, :len(piece)] = torch.from_numpy(piece)
-            ids, targets = block[:, :-1].clamp(min=0).to(device), block[:, 1:].to(device)
+    for name, pieces in groups.items():
+        nats, size = 0.0, 0
+        windows = [part for piece in pieces[:limit] for part in shards.parts(piece, model.config.n_ctx)]
+        windows.sort(key=lambda part: part.shape[1])
+        for i in range(0, len(windows), 16):
+            ids, targets = shards.batch(windows[i:i + 16], device)
             with autocast:
-                loss = model(ids, targets).item()
-            n = int((targets >= 0).sum())
-            nats, tokens = nats + loss * n, tokens + n
-        share = sum(len(d) - 1 for d in documents) / counts[source]["tokens"]
-        result[source] = {"nats": nats, "tokens": tokens, "bytes": counts[source]["bytes"] * share}
+                nats += model(ids, targets).item()
+        for piece in pieces[:limit]:
+            size += int(lengths[piece[0, piece[1] > 0]].sum())
+        if size:
+            result[name] = (nats, size)
     model.train()
-    total = {k: sum(r[k] for r in result.values()) for k in ("nats", "tokens", "bytes")}
-    return {name: r["nats"] / r["bytes"] / np.log(2) for name, r in {**result, "all": total}.items()}
+    result["all"] = tuple(map(sum, zip(*result.values())))
+    return {name: nats / size / np.log(2) for name, (nats, size) in result.items()}
 
 
-def pack_alone(pieces, count):
-    """Batches of pieces of about the same length."""
-    pieces = sorted(pieces, key=len)
-    return [pieces[i:i + count] for i in range(0, len(pieces), count)]
-
-
-def load_checkpoint(out, device="cpu"):
+def load_checkpoint(out, device="cpu", n_ctx=None):
+    """(model, state) of the last checkpoint, with another context where one is given."""
     state = torch.load(Path(out) / "checkpoint.pt", map_location=device, weights_only=True)
-    model = Model(Config(**state["config"])).to(device)
+    config = Config(**state["config"])
+    model = Model(replace(config, n_ctx=n_ctx or config.n_ctx)).to(device)
     model.load_state_dict(state["model"])
     return model, state
 
 
-def load_exported(model, path):
-    """Weights from an exported GGUF, so that training can go on where only the file is at hand."""
+def load_exported(model, path, tokenizer=None):
+    """Weights from an exported GGUF, so that training can go on where only the file is at hand.
+
+    Where the model's vocabulary extends the file's, a new piece begins as the mean of the old pieces that spell it.
+    """
     from gguf import GGUFReader, dequantize
 
     weights = {t.name: torch.from_numpy(dequantize(t.data, t.tensor_type).copy()) for t in GGUFReader(path).tensors}
-    model.load_state_dict({name: weights[name].view_as(w) for name, w in model.state_dict().items()})
+    state, old = model.state_dict(), weights["token_embd.weight"]
+    if len(old) < len(state["token_embd.weight"]):
+        spelled = tok.spell(tokenizer, len(old))
+        new = [old[ids].mean(0) if ids else old.mean(0) for ids in spelled]
+        weights["token_embd.weight"] = torch.cat((old, torch.stack(new)))
+    model.load_state_dict({name: weights[name].view_as(w) for name, w in state.items()})
+
+
+def mixtures(groups, model):
+    """How often a piece of each group comes up per round: (before FINAL_FROM, after it)."""
+    if model == "story":
+        return MIX, FINAL_MIX
+    tokens = {name: sum(piece.shape[1] for piece in pieces) for name, pieces in groups.items()}
+    tasks = {name: 1 for name in groups if name not in SOURCES}
+    story = sum(tokens[name] * times for name, times in FINAL_MIX.items())
+    factor = REPLAY / (1 - REPLAY) * sum(tokens[name] for name in tasks) / max(1, story)
+    mix = {**tasks, **{name: times * factor for name, times in FINAL_MIX.items()}}
+    return mix, mix
 
 
 def run(args):
@@ -176,13 +139,16 @@ def run(args):
     out, data = Path(args.out), Path(args.data)
     out.mkdir(parents=True, exist_ok=True)
 
+    tokenizer = tok.load(data, args.model)
     if args.resume:
-        model, state = load_checkpoint(out, device)
+        model, state = load_checkpoint(out, device, args.ctx)
     else:
-        model = Model(replace(PRESETS[args.preset], n_vocab=load_tokenizer(data).get_vocab_size())).to(device)
+        shape = PRESETS[args.preset]
+        shape = replace(shape, n_vocab=tokenizer.get_vocab_size(), n_ctx=args.ctx or shape.n_ctx)
+        model = Model(shape).to(device)
         state = {"step": 0, "tokens": 0, "seconds": 0.0}
         if args.init:
-            load_exported(model, args.init)
+            load_exported(model, args.init, tokenizer)
     matrices = [w for name, w in model.named_parameters() if w.dim() == 2 and "token_embd" not in name]
     others = [w for name, w in model.named_parameters() if w.dim() != 2 or "token_embd" in name]
     optimizers = [Muon(matrices, args.lr), torch.optim.AdamW(others, args.lr_embd, betas=(0.9, 0.95), weight_decay=0.0)]
@@ -198,9 +164,11 @@ def run(args):
     if world > 1:
         forward = DistributedDataParallel(forward, device_ids=[device.index] if cuda else None)
     autocast = torch.autocast(device.type, torch.bfloat16)
-    documents = {source: read_shard(data, "train", source) for source in MIX}
+    groups, held_out = (shards.load(data, split, args.model) for split in ("train", "held-out"))
+    lengths = shards.byte_lengths(tokenizer)
     rng = random.Random(f"{args.seed} {rank} {state['step']}")
-    streams = [rows(documents, MIX, c.n_ctx, False, rng), rows(documents, FINAL_MIX, c.n_ctx, True, rng)]
+    first, last = mixtures(groups, args.model)
+    streams = [shards.rows(groups, first, c.n_ctx, False, rng), shards.rows(groups, last, c.n_ctx, True, rng)]
 
     step, tokens, before = state["step"], state["tokens"], state["seconds"]
     started = time.monotonic()
@@ -234,28 +202,36 @@ def run(args):
         for optimizer, rates in zip(optimizers, base):
             for group, rate in zip(optimizer.param_groups, rates):
                 group["lr"] = rate * learning_rate(progress)
-        ids, targets = batch(streams[progress >= FINAL_FROM], args.rows, device)
-        with autocast:
-            loss = forward(ids, targets)
-        loss.backward()
+        stream = streams[progress >= FINAL_FROM]
+        ids, targets = shards.batch([next(stream) for _ in range(args.rows)], device)
+        n = max(1, int((targets >= 0).sum()))
+        loss = 0.0
+        parts = range(0, len(ids), args.micro or len(ids))  # a few rows at a time stay in the CPU's cache
+        for i in parts:
+            alone = forward.no_sync() if world > 1 and i != parts[-1] else nullcontext()
+            with alone:
+                with autocast:
+                    nats = forward(ids[i:i + parts.step], targets[i:i + parts.step]) / n
+                nats.backward()
+            loss += nats.item()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         step += 1
-        tokens += int((targets >= 0).sum()) * world
-        mean = loss.item() if mean is None else 0.97 * mean + 0.03 * loss.item()
+        tokens += n * world
+        mean = loss if mean is None else 0.97 * mean + 0.03 * loss
         if step % 25 == 0 or step < 4:
             note(step=step, tokens=tokens, seconds=before + time.monotonic() - started, loss=mean,
                  grad_norm=norm.item(), lr=learning_rate(progress))
         if seconds - last_eval > 60 * args.eval_minutes or step == 200:
             last_eval = seconds
-            bits = held_out_bits(model, data, device, autocast, limit=24) if rank == 0 else {}
+            bits = held_out_bits(model, held_out, lengths, device, autocast, limit=24) if rank == 0 else {}
             note(step=step, tokens=tokens, seconds=before + time.monotonic() - started, held_out=bits)
             checkpoint()
     checkpoint()
     if rank == 0:
         note(step=step, tokens=tokens, seconds=before + time.monotonic() - started, final=True,
-             held_out=held_out_bits(model, data, device, nullcontext()))
+             held_out=held_out_bits(model, held_out, lengths, device, nullcontext()))
     if world > 1:
         dist.destroy_process_group()
