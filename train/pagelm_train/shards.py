@@ -1,0 +1,110 @@
+"""Token shards as training and evaluation read them.
+
+A piece is int64[2, n]: row 0 the ids, row 1 whether each is to be learned. Of a story that is every id but the first, of
+a conversation only the answers.
+"""
+
+import heapq
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .corpora import SOURCES
+
+
+def stories(data, split, source):
+    """The stories of a shard, each with the end-of-text token before and after it."""
+    ids = np.fromfile(Path(data) / "tokens" / f"{split}-{source}.bin", dtype=np.uint16).astype(np.int64)
+    ends = np.flatnonzero(ids == 0)
+    pieces = []
+    for a, b in zip(ends[:-1], ends[1:]):
+        piece = np.stack([ids[a:b + 1], np.ones(b + 1 - a, dtype=np.int64)])
+        piece[1, 0] = 0  # documents in a row are unrelated: from one end of text to the next there is nothing to learn
+        pieces.append(piece)
+    return pieces
+
+
+def conversations(data, split):
+    """Task → its conversations, from `tasks/tokens/{split}.npz`."""
+    shard = np.load(Path(data) / "tokens" / f"{split}.npz")
+    both = np.stack([shard["ids"].astype(np.int64), shard["answer"].astype(np.int64)])
+    pieces = {str(name): [] for name in shard["tasks"]}
+    names = list(pieces)
+    for task, a, b in zip(shard["task"], shard["starts"][:-1], shard["starts"][1:]):
+        pieces[names[task]].append(both[:, a:b])
+    return pieces
+
+
+def load(data, split, model="story"):
+    """Source or task → its pieces. The `tasks` model reads the stories too, in its own tokenizer's ids."""
+    folder = Path(data) / "tasks" if model == "tasks" else Path(data)
+    groups = {source: stories(folder, split, source) for source in SOURCES}
+    return {**groups, **conversations(folder, split)} if model == "tasks" else groups
+
+
+def rows(groups, mix, n_ctx, whole, rng):
+    """Endless packed rows int64[2, n_ctx + 1].
+
+    `mix` says how often a piece of each group comes up per round. One that is too long is cut, each part beginning with
+    the last id of the one before; with `whole` it is left out.
+    """
+    n = n_ctx + 1
+    while True:
+        pieces = []
+        for name, times in mix.items():
+            for piece in groups.get(name, []):
+                for _ in range(int(times) + (rng.random() < times % 1)):
+                    if piece.shape[1] <= n:
+                        pieces.append(piece)
+                    elif not whole:
+                        pieces += parts(piece, n_ctx)
+        if not pieces:
+            raise SystemExit("the mixture names no shard that has text: run `prepare` and `tokenizer` first")
+        rng.shuffle(pieces)
+        for i in range(0, len(pieces), 2000):
+            packed = pack(pieces[i:i + 2000], n)
+            rng.shuffle(packed)
+            yield from packed
+
+
+def parts(piece, n_ctx):
+    """A piece in consecutive windows of the context."""
+    return [piece[:, i:i + n_ctx + 1] for i in range(0, piece.shape[1] - 1, n_ctx)]
+
+
+def pack(pieces, n):
+    """Longest first, each into the row with the most room left, else into a new one; the rest of a row is not learned."""
+    room, packed = [], []
+    for piece in sorted(pieces, key=lambda piece: piece.shape[1], reverse=True):
+        length = piece.shape[1]
+        if room and -room[0][0] >= length:
+            left, row = heapq.heappop(room)
+        else:
+            left, row = -n, len(packed)
+            packed.append(np.zeros((2, n), dtype=np.int64))
+        at = n + left
+        packed[row][:, at:at + length] = piece
+        heapq.heappush(room, (left + length, row))
+    return packed
+
+
+def batch(pieces, device):
+    """Pieces → (ids[B, T], targets[B, T]), -1 where there is nothing to learn."""
+    block = torch.zeros((len(pieces), 2, max(piece.shape[1] for piece in pieces)), dtype=torch.int64)
+    for row, piece in zip(block, pieces):
+        row[:, :piece.shape[1]] = torch.from_numpy(piece)
+    ids, learned = block[:, 0], block[:, 1].bool()
+    return ids[:, :-1].to(device), ids[:, 1:].masked_fill(~learned[:, 1:], -1).to(device)
+
+
+def byte_lengths(tokenizer):
+    """How many bytes of text each id stands for: a byte-level piece has one character a byte, a control token none."""
+    description = json.loads(tokenizer.to_str())
+    lengths = np.zeros(tokenizer.get_vocab_size(), dtype=np.int64)
+    for text, token in description["model"]["vocab"].items():
+        lengths[token] = len(text)
+    for control in description["added_tokens"]:
+        lengths[control["id"]] = 0
+    return lengths
