@@ -14,6 +14,7 @@ mod shell;
 mod size;
 mod stages;
 mod test;
+mod train;
 mod unicode;
 mod wasm;
 mod web;
@@ -72,7 +73,7 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Check => check::run(),
         Command::Test { train: false } => test::run(),
-        Command::Test { train: true } => test::run_training(),
+        Command::Test { train: true } => train::smoke_test(),
         Command::Unicode => unicode::run(),
     }
 }

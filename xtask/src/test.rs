@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::stages::{Outcome, Stages};
 use crate::wasm::{self, TEST_TARGET, VARIANTS};
-use crate::{browser, node, paths, shell, web};
+use crate::{browser, node, paths, shell, train, web};
 
 /// Runs every test, and fails if one does. What cannot run here is skipped by name; unattended (`CI=true`), it fails.
 pub fn run() -> Result<()> {
@@ -22,6 +22,7 @@ pub fn run() -> Result<()> {
             stages.blocked(name, "build of the page");
         }
     }
+    stages.run_or_skip("Python: training code", train::unit_tests);
     stages.finish()
 }
 
@@ -70,13 +71,4 @@ fn with_chromium(test: impl FnOnce(&Path) -> Result<()>) -> Result<Outcome> {
         return Ok(Outcome::Skipped(how.to_owned()));
     };
     test(&chromium).map(|()| Outcome::Passed)
-}
-
-/// The training smoke test: a few steps on a little text, exported and loaded again.
-pub fn run_training() -> Result<()> {
-    let script = paths::root().join("train/smoke.sh");
-    if !script.is_file() {
-        bail!("there is no training smoke test yet: {} is missing", script.display());
-    }
-    shell::run(std::process::Command::new("bash").arg(script).current_dir(paths::root()))
 }
