@@ -18,6 +18,11 @@ def main():
         p.add_argument("--small", action="store_true", help="a few documents, to try the pipeline")
     commands_of["prepare"].add_argument("--corpora", default="../../shared/corpora", help="folder with the .tar.xz archives")
 
+    p = commands.add_parser("vocabulary", help="compare vocabulary sizes: bits per byte, parameters, decoding speed")
+    p.add_argument("--megabytes", type=float, default=3, help="of text that each model is trained on")
+    p.add_argument("--threads", type=int, default=2)
+    p.set_defaults(parser=parser)
+
     p = commands.add_parser("train", help="train a model, within --minutes or --steps")
     p.add_argument("--out", default="out/story")
     p.add_argument("--model", choices=("story", "tasks"), default="story", help="what is learned")
