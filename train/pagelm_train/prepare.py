@@ -114,7 +114,7 @@ def documents(corpora, data, removed, small=False):
 
 def run(args):
     if args.model == "tasks":
-        from .tasks.prepare import prepare
+        from .tasks import prepare
         return prepare(args)
     data, removed = Path(args.data), defaultdict(Counter)
     (data / "documents").mkdir(parents=True, exist_ok=True)

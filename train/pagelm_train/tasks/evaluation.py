@@ -45,7 +45,8 @@ def cases_of(data, small):
             if case["task"] == task and len(case["messages"][0]["content"].encode()) < 1100:
                 groups.setdefault(case.get("check", {}).get("direction", ""), []).append(case)
         for name in sorted(groups):
-            cases = sorted(groups[name], key=lambda c: c["messages"][0]["content"])
+            by_prompt = {c["messages"][0]["content"]: c for c in groups[name]}
+            cases = [by_prompt[prompt] for prompt in sorted(by_prompt)]
             chosen.setdefault(task, []).extend(random.Random(1).sample(cases, min(len(cases), count // len(groups))))
     return chosen
 

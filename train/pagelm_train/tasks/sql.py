@@ -26,9 +26,9 @@ def query(random):
     texts, numbers = TABLES[table]
     text, number = random.choice(sorted(texts)), random.choice(numbers)
     value, k = random.choice(texts[text]), random.randint(2, 99)
-    conditions = [("", "")] + [(f" with a {number} above {k}", f" WHERE {number} > {k}"), (f" with a {number} below {k}", f" WHERE {number} < {k}"),
-                               (f" with a {number} of {k}", f" WHERE {number} = {k}"), (f" with the {text} {value}", f" WHERE {text} = '{value}'"),
-                               (f" with a {text} other than {value}", f" WHERE {text} != '{value}'")]
+    conditions = [("", "")] + [(f" with {words.a(number)} above {k}", f" WHERE {number} > {k}"), (f" with {words.a(number)} below {k}", f" WHERE {number} < {k}"),
+                               (f" with {words.a(number)} of {k}", f" WHERE {number} = {k}"), (f" with the {text} {value}", f" WHERE {text} = '{value}'"),
+                               (f" with {words.a(text)} other than {value}", f" WHERE {text} != '{value}'")]
     phrase_if, code_if = random.choice(conditions)
     kind = random.choices(("select", "order", "total", "count", "group", "update", "delete", "insert"), (5, 4, 3, 2, 2, 1, 1, 1))[0]
     columns = sorted(random.sample(sorted((*texts, *numbers)), random.choice((1, 1, 2))))
