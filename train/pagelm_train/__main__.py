@@ -30,6 +30,8 @@ def main():
     p.add_argument("--ctx", type=int, help="context in tokens; default: the preset's, or the checkpoint's")
     p.add_argument("--minutes", type=float, default=85, help="time budget; the learning rate reaches 0 at its end")
     p.add_argument("--steps", type=int, help="budget in steps instead of minutes")
+    p.add_argument("--part", type=float, nargs=2, default=(0, 1), metavar=("FROM", "TO"),
+                   help="the part of the whole schedule that this run covers, for runs in stages")
     p.add_argument("--rows", type=int, default=12, help="rows of n_ctx tokens per step and process")
     p.add_argument("--micro", type=int, default=4, help="rows at a time, gradients added up; 0: all")
     p.add_argument("--lr", type=float, default=0.02, help="Muon, for the matrices of the blocks")
@@ -41,10 +43,14 @@ def main():
     p.add_argument("--init", help="start from an exported F16 or F32 .gguf")
     p.add_argument("--compile", action="store_true", help="torch.compile")
 
-    p = commands.add_parser("evaluate", help="held-out bits per byte by source, samples by seeds 1 to 5")
-    p.add_argument("--out", default="out/story")
+    p = commands.add_parser("evaluate", help="every number of the model card, into the card and evaluation-*.json")
+    p.add_argument("--model", choices=("story", "tasks"), default="story")
+    p.add_argument("--out", default="out/story", help="folder with the exported files, their log and kept answers")
     p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--prompt", default="Once upon a time")
+    p.add_argument("--small", action="store_true", help="a few of everything, written beside the weights")
+    p.add_argument("--engine", help="the command `pagelm`; default: built here for this processor")
+    p.add_argument("--tenth", default="out/tenth/story-q8_0.gguf", help="the same shape trained on a tenth of the tokens")
+    p.add_argument("--stories260k", default="../../shared/models/stories260K-f32.gguf", help="a figure to stand beside")
 
     p = commands.add_parser("export", help="checkpoint → GGUF (F16, Q8_0, Q4_0, mixed), each run by the engine")
     p.add_argument("--model", choices=("story", "tasks"), default="story")

@@ -13,6 +13,8 @@ import torch
 
 from .corpora import SOURCES
 
+LONG, ANNOUNCED = 420, 0.9  # tokens, and the share of longer stories that begin with a line break
+
 
 def stories(data, split, source):
     """The stories of a shard, each with the end-of-text token before and after it."""
@@ -44,11 +46,11 @@ def load(data, split, model="story"):
     return {**groups, **conversations(folder, split)} if model == "tasks" else groups
 
 
-def rows(groups, mix, n_ctx, whole, rng):
+def rows(groups, mix, n_ctx, whole, rng, line_break):
     """Endless packed rows int64[2, n_ctx + 1].
 
     `mix` says how often a piece of each group comes up per round. One that is too long is cut, each part beginning with
-    the last id of the one before; with `whole` it is left out.
+    the last id of the one before; with `whole` it is left out. Most long stories are announced by a line break.
     """
     n = n_ctx + 1
     while True:
@@ -56,6 +58,8 @@ def rows(groups, mix, n_ctx, whole, rng):
         for name, times in mix.items():
             for piece in groups.get(name, []):
                 for _ in range(int(times) + (rng.random() < times % 1)):
+                    if name in SOURCES and piece.shape[1] > LONG and rng.random() < ANNOUNCED:
+                        piece = announce(piece, line_break)
                     if piece.shape[1] <= n:
                         pieces.append(piece)
                     elif not whole:
@@ -67,6 +71,12 @@ def rows(groups, mix, n_ctx, whole, rng):
             packed = pack(pieces[i:i + 2000], n)
             rng.shuffle(packed)
             yield from packed
+
+
+def announce(story, line_break):
+    """The story with a line break before it, that is given and not learned: so a reader can ask for a long story, and a
+    text that begins without one becomes a short story, though most of the training text is long."""
+    return np.concatenate([story[:, :1], [[line_break], [0]], story[:, 1:]], axis=1)
 
 
 def parts(piece, n_ctx):

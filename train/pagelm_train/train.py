@@ -168,7 +168,8 @@ def run(args):
     lengths = shards.byte_lengths(tokenizer)
     rng = random.Random(f"{args.seed} {rank} {state['step']}")
     first, last = mixtures(groups, args.model)
-    streams = [shards.rows(groups, first, c.n_ctx, False, rng), shards.rows(groups, last, c.n_ctx, True, rng)]
+    line_break = tokenizer.token_to_id("Ċ")
+    streams = [shards.rows(groups, mix, c.n_ctx, whole, rng, line_break) for mix, whole in ((first, False), (last, True))]
 
     step, tokens, before = state["step"], state["tokens"], state["seconds"]
     started = time.monotonic()
@@ -192,13 +193,14 @@ def run(args):
     last_eval, mean, seconds = before, None, before
     while True:
         seconds = before + time.monotonic() - started
-        progress = step / args.steps if args.steps else seconds / (60 * args.minutes)
+        done = step / args.steps if args.steps else seconds / (60 * args.minutes)
         if world > 1:  # every process must see the same clock
-            shared = torch.tensor([progress], device=device)
+            shared = torch.tensor([done], device=device)
             dist.broadcast(shared, 0)
-            progress = shared.item()
-        if progress >= 1:
+            done = shared.item()
+        if done >= 1:
             break
+        progress = args.part[0] + done * (args.part[1] - args.part[0])
         for optimizer, rates in zip(optimizers, base):
             for group, rate in zip(optimizer.param_groups, rates):
                 group["lr"] = rate * learning_rate(progress)
