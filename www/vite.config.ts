@@ -1,6 +1,7 @@
 import { cpSync, existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Plugin } from "vite";
+import { cards } from "./cards.js";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -36,7 +37,7 @@ function page(): Plugin {
 
 export default defineConfig({
   base: "./", // any sub-path of any host
-  plugins: [models(), page()],
+  plugins: [models(), cards(), page()],
   build: { target: "es2022", modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
   worker: { format: "es" }, // the worker loads one of two engines
 });

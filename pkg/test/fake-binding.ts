@@ -11,7 +11,11 @@ import type { Binding, Engine, EngineInfo, EngineOptions, Loader, Step } from ".
 /** What a fake file can do on the way in. */
 export const faults = { none: 0, trapOnPush: 1, trapOnFinish: 2, unsupported: 3 } as const;
 /** What a prompt can do. */
-export const spells = { trap: "TRAP", fail: "FAIL", long: "LONG", emoji: "EMOJI", slow: "SLOW", full: "FULL" } as const;
+export const spells = { trap: "TRAP", fail: "FAIL", long: "LONG", emoji: "EMOJI", slow: "SLOW", full: "FULL", table: "TABLE" } as const;
+
+/** The special tokens, by the number at which they stand; every other token is a letter. */
+export const signs = ["<|endoftext|>", "<|user|>", "<|assistant|>"];
+const FIRST_SIGN = 0xe000;
 
 /** A fake file. */
 export function fakeFile(bytes = 1000, fault: number = faults.none): Uint8Array<ArrayBuffer> {
@@ -110,16 +114,19 @@ class FakeEngine implements Engine {
     };
   }
 
-  tokenize(text: string, addSpecial: boolean): Uint32Array<ArrayBuffer> {
-    return Uint32Array.from([...(addSpecial ? [1] : []), ...text].map((c) => (c === 1 ? 1 : String(c).charCodeAt(0))));
+  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Uint32Array<ArrayBuffer> {
+    const parts = parseSpecial ? text.split(/(<\|(?:endoftext|user|assistant)\|>)/) : [text];
+    const letters = (part: string) => Array.from({ length: part.length }, (_, idx) => part.charCodeAt(idx));
+    const tokens = parts.flatMap((part, idx) => (idx % 2 ? [FIRST_SIGN + signs.indexOf(part)] : letters(part)));
+    return Uint32Array.from(addSpecial ? [1, ...tokens] : tokens);
   }
 
   detokenize(tokens: Uint32Array): string {
-    return String.fromCharCode(...tokens);
+    return String.fromCharCode(...tokens.filter((token) => token < FIRST_SIGN || token >= FIRST_SIGN + signs.length));
   }
 
   start(prompt: string | Uint32Array, options: EngineOptions) {
-    const tokens = typeof prompt === "string" ? this.tokenize(prompt, true) : prompt;
+    const tokens = typeof prompt === "string" ? this.tokenize(prompt, true, options.parseSpecial ?? false) : prompt;
     if (tokens.length > this.#nCtx) {
       throw coded("limit", `The prompt has ${tokens.length} tokens, the context ${this.#nCtx}: shorten the prompt.`);
     }
@@ -127,9 +134,10 @@ class FakeEngine implements Engine {
     const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
     const shared = [...tokens].findIndex((token, idx) => this.#last[idx] !== token);
     const reusedTokens = shared < 0 ? tokens.length - 1 : shared;
-    this.#prompt = typeof prompt === "string" ? prompt : "";
+    this.#prompt = this.detokenize(tokens);
     this.#pieces = (stories[seed % stories.length] as string).match(/[^]{1,4}/gu) as string[];
     if (this.#prompt.includes(spells.long)) this.#pieces = Array.from({ length: 100_000 }, (_, idx) => ` w${idx}`);
+    if (this.#prompt.includes(spells.table)) this.#pieces = ["| name", " | age |", "\n| --- |", " ---: |", "\n| Tom  |   7 |"];
     if (this.#prompt.includes(spells.emoji)) this.#pieces = ["", "", "", "🙂", ""];
     [this.#produced, this.#promptDone, this.#promptTotal] = [0, reusedTokens, tokens.length];
     this.#limit = options.maxTokens ?? Infinity;

@@ -4,6 +4,8 @@ import type { Shelf } from "./library.js";
 /** A model that comes with this page: one entry of models/models.json. */
 export interface Builtin {
   name: string;
+  /** What it is for, in a word or two: what the switch between models says. */
+  label?: string;
   /** Beside models.json. */
   file: string;
   bytes: number;
@@ -14,6 +16,8 @@ export interface Builtin {
   /** The model card's address, relative to models.json. */
   card: string;
   description: string;
+  /** Beside models.json: what this model can be asked for, if it is one that is asked. */
+  tasks?: string;
 }
 
 /** A thing to load that this site offers. */
@@ -24,6 +28,11 @@ export interface BuiltinShelf extends Shelf {
 /** Whether a thing to load is one of this site's own. */
 export function isBuiltin(item: Shelf | undefined): item is BuiltinShelf {
   return item !== undefined && "builtin" in item;
+}
+
+/** What a model of this site is called in links. */
+export function keyOf({ builtin }: BuiltinShelf): string {
+  return builtin.file.replace(/\.gguf$/, "");
 }
 
 /** Where models.json is, and what it names. */
@@ -51,9 +60,12 @@ export async function listBuiltins(): Promise<BuiltinShelf[]> {
   return entries.map((builtin) => ({ source: new URL(builtin.file, home()), label: builtin.name, builtin }));
 }
 
-/** The address of the card of a model: the site's own, or the one that the file names, if that is a web address. */
+/**
+ * The address of the card of a model: the page that was made of the site's own (see cards.ts), or the one that the file
+ * names, if that is a web address.
+ */
 export function cardOf(info: ModelInfo | undefined, item: Shelf): URL | undefined {
-  const card = isBuiltin(item) ? item.builtin.card : info?.url;
+  const card = isBuiltin(item) ? item.builtin.card?.replace(/\.md$/, ".html") : info?.url;
   const base = isBuiltin(item) ? home() : undefined;
   if (!card || !URL.canParse(card, base)) return undefined;
   const url = new URL(card, base);

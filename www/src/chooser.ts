@@ -1,20 +1,17 @@
 import type { BuiltinShelf } from "./builtins.js";
 import { make, need } from "./dom.js";
+import { formatBytes } from "./format.js";
 import type { Shelf } from "./library.js";
 
-/** Ways to another model: this site's list, an address, a file, a file dropped on the page. */
+/** Ways to another model: a switch between this site's own, an address, a file, a file dropped on the page. */
 export class Chooser {
   readonly #choose: (item: Shelf) => void;
   readonly #refuse: (message: string) => void;
-  #builtins: readonly BuiltinShelf[] = [];
+  readonly #switch = new Map<Shelf, HTMLButtonElement>();
 
   constructor(choose: (item: Shelf) => void, refuse: (message: string) => void) {
     this.#choose = choose;
     this.#refuse = refuse;
-    need("load-builtin", HTMLButtonElement).addEventListener("click", () => {
-      const item = this.#builtins[need("builtin-model", HTMLSelectElement).selectedIndex];
-      if (item) choose(item);
-    });
     need("by-address", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       this.#chooseAddress(need("address", HTMLInputElement).value);
@@ -27,12 +24,29 @@ export class Chooser {
     this.#takeDrops();
   }
 
-  /** Offers this site's own models. */
+  /** Offers this site's own models; there is a choice from two on. */
   offer(builtins: readonly BuiltinShelf[]): void {
-    this.#builtins = builtins;
-    need("builtin", HTMLElement).hidden = builtins.length === 0;
-    const options = builtins.map(({ builtin }) => make("option", builtin.name));
-    need("builtin-model", HTMLSelectElement).replaceChildren(...options);
+    for (const item of builtins) this.#switch.set(item, this.#makeButton(item));
+    const bar = need("switch", HTMLElement);
+    bar.hidden = builtins.length < 2;
+    bar.replaceChildren(...this.#switch.values());
+  }
+
+  /** Says on the switch which model is in use, and which is on its way. */
+  mark(used: Shelf | undefined, coming?: Shelf): void {
+    for (const [item, button] of this.#switch) {
+      button.setAttribute("aria-pressed", String(item === used));
+      button.classList.toggle("coming", item === coming);
+    }
+  }
+
+  #makeButton(item: BuiltinShelf): HTMLButtonElement {
+    const { label, name, bytes } = item.builtin;
+    const button = make("button", label ?? name, { type: "button" });
+    button.append(" ", make("small", formatBytes(bytes)));
+    button.setAttribute("aria-pressed", "false");
+    button.addEventListener("click", () => this.#choose(item));
+    return button;
   }
 
   #chooseAddress(text: string): void {

@@ -10,11 +10,11 @@ const BEGINNINGS = [
 
 /** What the composer asks for. */
 export interface ComposerEvents {
-  generate(prompt: string): void;
+  generate(): void;
   stop(): void;
 }
 
-/** The field for the beginning, the beginnings to pick, and the two buttons. */
+/** The field for the beginning, the beginnings to pick, and the two buttons, which it shares with the tasks. */
 export class Composer {
   readonly #prompt = need("prompt", HTMLTextAreaElement);
   readonly #generate = need("generate", HTMLButtonElement);
@@ -23,14 +23,15 @@ export class Composer {
 
   constructor(events: ComposerEvents) {
     const generate = () => {
-      if (!this.#writing) events.generate(this.#prompt.value);
+      if (!this.#writing) events.generate();
     };
-    need("composer", HTMLFormElement).addEventListener("submit", (event) => {
+    const form = need("composer", HTMLFormElement);
+    form.addEventListener("submit", (event) => {
       event.preventDefault();
       generate();
     });
     this.#stop.addEventListener("click", () => events.stop());
-    this.#prompt.addEventListener("keydown", (event) => {
+    form.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
       event.preventDefault();
       generate();

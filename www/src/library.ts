@@ -39,6 +39,11 @@ export class Library {
     return this.#model !== undefined;
   }
 
+  /** What is in use, or was when it was last. */
+  get item(): Shelf | undefined {
+    return this.#item;
+  }
+
   /** Whether one is on its way. */
   get loading(): boolean {
     return this.#loading !== undefined;

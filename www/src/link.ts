@@ -5,7 +5,12 @@
 
 /** What a link can hold. Whatever is left out stays as it is on the page. */
 export interface LinkState {
+  /** One of this site's models, by its file's name without its ending. */
+  model?: string;
   prompt?: string;
+  task?: string;
+  /** What is in the task's fields. */
+  fields?: Record<string, string>;
   seed?: number;
   temperature?: number;
   topK?: number;
@@ -13,14 +18,21 @@ export interface LinkState {
   length?: number;
 }
 
+const texts = ["model", "prompt", "task"] as const;
+/** What a field's name has before it in a link. */
+const FIELD = "in.";
 const numbers = ["seed", "temperature", "topK", "topP", "length"] as const;
 
 /** Reads the part of an address from # on. What makes no sense is left out. */
 export function readLink(hash: string): LinkState {
   const params = new URLSearchParams(hash.replace(/^#/, ""));
   const state: LinkState = {};
-  const prompt = params.get("prompt");
-  if (prompt !== null) state.prompt = prompt;
+  for (const name of texts) {
+    const text = params.get(name);
+    if (text !== null) state[name] = text;
+  }
+  const fields = [...params].flatMap(([name, text]) => (name.startsWith(FIELD) ? [[name.slice(FIELD.length), text]] : []));
+  if (fields.length > 0) state.fields = Object.fromEntries(fields);
   for (const name of numbers) {
     const text = params.get(name);
     const value = Number(text);
@@ -33,7 +45,8 @@ export function readLink(hash: string): LinkState {
 /** The opposite of {@link readLink}, with the #. */
 export function writeLink(state: LinkState): string {
   const params = new URLSearchParams();
-  if (state.prompt !== undefined) params.set("prompt", state.prompt);
+  for (const name of texts) if (state[name] !== undefined) params.set(name, state[name]);
+  for (const [name, text] of Object.entries(state.fields ?? {})) params.set(FIELD + name, text);
   for (const name of numbers) if (state[name] !== undefined) params.set(name, String(state[name]));
   return `#${params}`;
 }

@@ -10,9 +10,20 @@ const endings: Record<Report["stopReason"], string> = {
   aborted: "you stopped it",
 };
 
+/** What kind of text comes onto the sheet. */
+export interface SheetOptions {
+  /** The text is held back so that every token is seen, and its speed is known only at the end. */
+  paced?: boolean;
+  /** What stands above the text. */
+  heading?: string;
+  /** The text is code, or a table: letters of one width, and lines that are not broken. */
+  code?: boolean;
+}
+
 /** The reading area: the beginning, what the model adds to it piece by piece, and a line about both. */
 export class Sheet {
   readonly #sheet = need("sheet", HTMLElement);
+  readonly #heading = need("asked", HTMLElement);
   readonly #text = need("text", HTMLElement);
   readonly #beginning = need("beginning", HTMLElement);
   readonly #output = need("output", HTMLElement);
@@ -31,13 +42,22 @@ export class Sheet {
     return (this.#beginning.textContent ?? "") + (this.#output.textContent ?? "");
   }
 
-  /** `paced`: the text is held back so that every token is seen, and its speed is known only at the end. */
-  begin(prompt: string, paced = false): void {
+  /**
+   * Clears the sheet for another text.
+   *
+   * @param beginning what the model goes on with; nothing where it answers
+   */
+  begin(beginning: string, { paced = false, heading = "", code = false }: SheetOptions = {}): void {
     this.#paced = paced;
+    this.#heading.textContent = heading;
+    this.#heading.hidden = heading === "";
+    this.#text.classList.toggle("code", code);
+    if (code) this.#text.tabIndex = 0; // it scrolls sideways, so keys have to reach it
+    else this.#text.removeAttribute("tabindex");
     need("blank", HTMLElement).hidden = true;
     this.#tail = document.createTextNode("");
     [this.#count, this.#firstAt, this.#shownAt] = [0, 0, 0];
-    this.#beginning.textContent = prompt;
+    this.#beginning.textContent = beginning;
     this.#output.replaceChildren(this.#tail);
     this.#text.hidden = false;
     this.#text.classList.add("growing");

@@ -42,6 +42,34 @@ const models = [
     card: "story.md",
     description: "Short stories for children.",
   },
+  {
+    name: "Llama-fake-tasks",
+    label: "Tasks",
+    file: "tasks.gguf",
+    bytes: 5_100_000,
+    sha256: "0".repeat(64),
+    parameters: 4_512_992,
+    quantization: "Q8_0",
+    licence: "CC BY 4.0",
+    card: "tasks.md",
+    description: "Small tasks.",
+    tasks: "tasks.json",
+  },
+];
+
+/** What the second model can be asked for. */
+export const tasks = [
+  { task: "story", label: "Write a story", prompt: "Write a short story about {topic}.", example: { topic: "a brave little snail" } },
+  {
+    task: "csv",
+    label: "Turn a CSV table into Markdown",
+    prompt: "Write this TABLE in Markdown. Keep {braces}.\n{csv}",
+    example: { csv: "name,age\nTom,7" },
+    fields: { csv: "CSV table" },
+    code: ["csv"],
+    answer: "code",
+    temperature: 0,
+  },
 ];
 
 /** A static server with a few ways to go wrong, and the built page. */
@@ -51,6 +79,8 @@ export class Site {
   delay = 0;
   /** Answers with which models.json is to be replaced. */
   modelsStatus = 200;
+  /** The same for tasks.json. */
+  tasksStatus = 200;
   /** Downloads that the other side gave up. */
   cutShort = 0;
   #server = createServer((request, response) => void this.#serve(request, response));
@@ -77,13 +107,15 @@ export class Site {
     this.requests.push(path);
     const name = path.startsWith(BASE) ? path.slice(BASE.length) || "index.html" : "";
     if (name === "models/models.json" && this.modelsStatus === 200) return void response.end(JSON.stringify(models));
+    if (name === "models/tasks.json" && this.tasksStatus === 200) return void response.end(JSON.stringify(tasks));
+    if (name === "models/tasks.gguf") return this.#send(response, fakeFile(5_100_000));
     if (name === "models/story.gguf") return this.#send(response, fakeFile(MODEL_BYTES));
     if (name === "other.gguf") return this.#send(response, fakeFile(50_000));
     if (name === "too-big.gguf") return this.#send(response, fakeFile(50_000, faults.trapOnFinish));
     if (name === "bert.gguf") return this.#send(response, fakeFile(50_000, faults.unsupported));
     if (name === "page.gguf") return void response.end("<!doctype html><p>Sign in");
     try {
-      if (name.startsWith("models/")) throw new Error("the real ones are not for these tests");
+      if (/^models\/.*(?<!\.html)$/.test(name)) throw new Error("the real ones are not for these tests");
       const body = await readFile(join(OUT, name));
       response.setHeader("content-type", TYPES[extname(name)] ?? "application/octet-stream").end(body);
     } catch {
@@ -135,7 +167,7 @@ export async function textOf(page: Page, id: string): Promise<string> {
 }
 
 /** Waits until an element's text matches. */
-export async function waitForText(page: Page, id: string, pattern: RegExp, timeout = 8000): Promise<string> {
+export async function waitForText(page: Page, id: string, pattern: RegExp, timeout = 30_000): Promise<string> {
   await page.waitForFunction(
     (selector, source) => new RegExp(source).test((document.querySelector(selector) as HTMLElement)?.innerText ?? ""),
     { timeout, polling: 20 },
@@ -151,4 +183,9 @@ export async function type(page: Page, selector: string, text: string): Promise<
     (field as HTMLInputElement).value = value;
     field.dispatchEvent(new Event("input", { bubbles: true }));
   }, text);
+}
+
+/** Presses a button. Not by the mouse: the page may be scrolling, or moving to make room for a message. */
+export async function press(page: Page, selector: string): Promise<void> {
+  await page.$eval(selector, (button) => (button as HTMLElement).click());
 }

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Browser, Page } from "puppeteer-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { fakeFile } from "../../pkg/test/fake-binding.js";
-import { at, chromium, launch, OUT, Site, textOf, type, waitForText } from "./harness.js";
+import { at, chromium, launch, OUT, press, Site, textOf, type, waitForText } from "./harness.js";
 
 describe.skipIf(!chromium)("the page in Chromium", () => {
   let site: Site;
@@ -43,7 +43,7 @@ describe.skipIf(!chromium)("the page in Chromium", () => {
   };
   const generate = async (prompt: string) => {
     await type(page, "#prompt", prompt);
-    await page.click(at("generate"));
+    await press(page, at("generate"));
   };
   const byAddress = async (address: string) => {
     await type(page, "#address", address);
