@@ -31,6 +31,7 @@ class Config:
 PRESETS = {
     "smoke": Config(n_embd=64, n_layer=2, n_head=2, n_head_kv=1, n_ff=128, n_ctx=128),
     "story": Config(),
+    "tasks": Config(n_vocab=8192),
 }
 
 
