@@ -25,6 +25,7 @@ DESCRIPTIONS = {
     "tasks": "A very small language model that follows short instructions of a few kinds: stories, small talk, help desk, "
              "translation, Python, SQL, tables, JSON. Built with Llama: part of its training text was written by Llama 3.1.",
 }
+LABELS = {"story": "Stories", "tasks": "Small tasks"}
 LANGUAGES = {"story": ["en"], "tasks": ["en", "de", "zh"]}
 PROBES = {
     "story": "Once upon a time there was a little fox. He lived in a forest with his mother, and every night he asked for a "
@@ -157,7 +158,7 @@ def publish(path, folder, model, kind, which, data):
     listing = folder / "models.json"
     entries = {m["file"]: m for m in json.loads(listing.read_text())} if listing.exists() else {}
     entries[target.name] = {
-        "name": NAMES[which], "file": target.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(),
+        "label": LABELS[which], "name": NAMES[which], "file": target.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(),
         "parameters": sum(p.numel() for p in model.parameters()), "quantization": kind, "licence": LICENCE,
         "card": f"{which}.md", "description": DESCRIPTIONS[which], **({"tasks": "tasks.json"} if which == "tasks" else {})}
     ordered = sorted(entries.values(), key=lambda m: m["file"] != "story.gguf")
