@@ -62,9 +62,10 @@ def write(path, model, state, tokenizer, kind, which):
     w.add_license(LICENCE)
     w.add_license_name(LICENCE_NAME)
     w.add_array("pagelm.training.sources", sources(which))
-    w.add_uint64("pagelm.training.tokens", state["tokens"])
-    w.add_uint32("pagelm.training.steps", state["step"])
-    w.add_float32("pagelm.training.hours", state["seconds"] / 3600)
+    before = {"tokens": 0, "steps": 0, "hours": 0.0, **state.get("before", {})}  # of the weights it went on from
+    w.add_uint64("pagelm.training.tokens", before["tokens"] + state["tokens"])
+    w.add_uint32("pagelm.training.steps", before["steps"] + state["step"])
+    w.add_float32("pagelm.training.hours", before["hours"] + state["seconds"] / 3600)
     w.add_file_type(FILE_TYPES[kind])
     w.add_quantization_version(gguf.GGML_QUANT_VERSION)
     if which == "tasks":

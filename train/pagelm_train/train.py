@@ -104,16 +104,20 @@ def load_exported(model, path, tokenizer=None):
     """Weights from an exported GGUF, so that training can go on where only the file is at hand.
 
     Where the model's vocabulary extends the file's, a new piece begins as the mean of the old pieces that spell it.
+    Returns what the file says of its own training: tokens, steps and hours.
     """
     from gguf import GGUFReader, dequantize
 
-    weights = {t.name: torch.from_numpy(dequantize(t.data, t.tensor_type).copy()) for t in GGUFReader(path).tensors}
+    reader = GGUFReader(path)
+    weights = {t.name: torch.from_numpy(dequantize(t.data, t.tensor_type).copy()) for t in reader.tensors}
     state, old = model.state_dict(), weights["token_embd.weight"]
     if len(old) < len(state["token_embd.weight"]):
         spelled = tok.spell(tokenizer, len(old))
         new = [old[ids].mean(0) if ids else old.mean(0) for ids in spelled]
         weights["token_embd.weight"] = torch.cat((old, torch.stack(new)))
     model.load_state_dict({name: weights[name].view_as(w) for name, w in state.items()})
+    keys = {name: f"pagelm.training.{name}" for name in ("tokens", "steps", "hours")}
+    return {name: reader.fields[key].contents() for name, key in keys.items() if key in reader.fields}
 
 
 def mixtures(groups, model):
@@ -148,7 +152,7 @@ def run(args):
         model = Model(shape).to(device)
         state = {"step": 0, "tokens": 0, "seconds": 0.0}
         if args.init:
-            load_exported(model, args.init, tokenizer)
+            state["before"] = load_exported(model, args.init, tokenizer)
     matrices = [w for name, w in model.named_parameters() if w.dim() == 2 and "token_embd" not in name]
     others = [w for name, w in model.named_parameters() if w.dim() != 2 or "token_embd" in name]
     optimizers = [Muon(matrices, args.lr), torch.optim.AdamW(others, args.lr_embd, betas=(0.9, 0.95), weight_decay=0.0)]
@@ -185,7 +189,7 @@ def run(args):
     def checkpoint():
         if rank == 0:
             torch.save({"config": asdict(c), "model": model.state_dict(), "step": step, "tokens": tokens,
-                        "seconds": seconds, "optimizers": [o.state_dict() for o in optimizers]}, out / "checkpoint.tmp")
+                        "seconds": seconds, "before": state.get("before", {}), "optimizers": [o.state_dict() for o in optimizers]}, out / "checkpoint.tmp")
             os.replace(out / "checkpoint.tmp", out / "checkpoint.pt")
 
     note(config=asdict(c), parameters=sum(w.numel() for w in model.parameters()), args=vars(args), world=world,
