@@ -10,8 +10,10 @@ def draw(log, picture):
     import matplotlib.pyplot as plt
 
     entries = [json.loads(line) for line in open(log, encoding="utf-8")]
-    train = [(e["tokens"] / 1e6, e["loss"]) for e in entries if "loss" in e and e["step"] >= 10]
+    train = [(e["tokens"] / 1e6, e["loss"]) for e in entries if "loss" in e]
     held = [(e["tokens"] / 1e6, e["held_out"]) for e in entries if e.get("held_out") and not e.get("final")]
+    if not train or not held:
+        return  # a run of a few steps has no curve
     plt.rcParams["svg.hashsalt"] = "pagelm"
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
     left.plot(*zip(*train), color="#444")
