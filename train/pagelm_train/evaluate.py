@@ -1,39 +1,134 @@
-"""What the model is worth: held-out bits per byte by source, and samples by the seeds 1 to 5, as they come."""
+"""What a model is worth: everything that its card says in numbers, measured and written by this one command.
+
+Order of reading: evaluation/engine (how the engine is asked), bits, ngram, grammar_pairs, grammar, stories, bias, bars, card.
+"""
 
 import json
-from contextlib import nullcontext
+import time
+from collections import Counter
 from pathlib import Path
 
-import torch
-
 from . import plot
-from . import tokenizer as tok
-from .export import read
-from .model import generate
-from .train import held_out_bits, load_checkpoint
+from .evaluation import bars, bias, bits, card, engine, grammar, stories
+
+TRAIN = engine.ROOT / "train"
+KINDS = ("F16", "Q8_0", "Q4_0", "MIXED")
+SEEDS, SAMPLED_SEEDS = 10, 5
 
 
 def run(args):
-    torch.set_num_threads(args.threads)
-    checkpoint, state = load_checkpoint(args.out)
-    tokenizer = tok.load(args.data)
-    models = {"checkpoint (F32)": checkpoint.eval()}
-    for kind in ("f16", "q8_0", "q4_0"):
-        path = Path(args.out) / f"story-{kind}.gguf"
-        if path.exists():
-            models[kind.upper()] = read(path)
-    report = {"tokens": state["tokens"], "steps": state["step"], "seconds": state["seconds"], "bits_per_byte": {}}
-    for name, model in models.items():
-        report["bits_per_byte"][name] = held_out_bits(model, args.data, torch.device("cpu"), nullcontext())
-        print(name, {k: round(v, 4) for k, v in report["bits_per_byte"][name].items()}, flush=True)
-    sampled = models.get("Q8_0", checkpoint)
-    prompt = tokenizer.encode(args.prompt).ids
-    report["prompt"], report["samples"] = args.prompt, []
-    for seed in range(1, 6):
-        ids = generate(sampled, [0, *prompt], 400, temperature=0.8, seed=seed)
-        ended = len(ids) < 400 and len(ids) + len(prompt) + 1 < sampled.config.n_ctx
-        text = args.prompt + tokenizer.decode(ids)
-        report["samples"].append({"seed": seed, "tokens": len(ids), "ended": ended, "text": text})
-        print(f"\n--- seed {seed}, {len(ids)} tokens{'' if ended else ', cut off'}\n{text}", flush=True)
-    (Path(args.out) / "evaluation.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-    plot.draw(Path(args.out) / "log.jsonl", Path(args.out) / "loss.svg")
+    if args.model == "tasks":
+        from . import tasks
+        return tasks.evaluate(args)
+    started, out, small = time.monotonic(), Path(args.out), args.small
+    files = {kind: path for kind in KINDS if (path := out / f"story-{kind.lower()}.gguf").exists()}
+    if not files:
+        raise SystemExit(f"{out} has no story-*.gguf: run `export` first")
+    ask = engine.Engine(args.engine or engine.build(), out / "answers", args.threads)
+    published = engine.ROOT / "www" / "models" / "story.gguf"
+    shipped = next((kind for kind, path in files.items() if engine.sha256(path) == engine.sha256(published)),
+                   "Q8_0" if "Q8_0" in files else next(iter(files)))
+    closely = {kind: files[kind] for kind in dict.fromkeys(("F16", shipped)) if kind in files}
+
+    def done(what):
+        print(f"{time.monotonic() - started:6.0f} s  {what}", flush=True)
+
+    report = {"shipped": shipped, **describe(out, files, shipped, Path(args.data))}
+    pairs = grammar.load(TRAIN / "grammar.jsonl", 5 if small else None)
+    report["grammar"] = {kind: grammar.measure(ask, path, pairs) for kind, path in files.items()}
+    done("grammar")
+    report["stories"], report["samples"] = sampled(ask, closely, shipped, args.data, small)
+    done("stories")
+    report["bias"] = {kind: bias.measure(ask, path) for kind, path in closely.items()}
+    done("bias")
+    documents = bits.frozen_documents(Path(args.data) / "held-out-story.txt", 8 if small else None)
+    report["frozen"] = bits.frozen(ask, files, documents, args.data, {
+        "first built-in model": bits.first_model(out), "stories260K": args.stories260k, "a tenth of the tokens": args.tenth})
+    done("bits per byte of the frozen file")
+    report["bars"] = bars.check(report)
+    report["by_source"] = {}
+    write(report, out, small)  # what matters most is kept, should the rest be cut off
+    report["by_source"] = bits.by_source(ask, out, files, args.data, args.threads, 3 if small else None)
+    done("bits per byte by source")
+    write(report, out, small)
+    plot.draw(out / "log.jsonl", out / "loss.svg")
+    for b in report["bars"]:
+        print(f"{ {True: 'met    ', False: 'NOT MET', None: 'unknown'}[b['met']]}  {b['bar']}: {b['measured']} ({b['required']})")
+
+
+def sampled(ask, models, shipped, data, small):
+    beginnings = (TRAIN / "beginnings.txt").read_text(encoding="utf-8").splitlines()[:5 if small else None]
+    seeds = range(1, (2 if small else SEEDS) + 1)
+    training = stories.TrainingText(stories.training_texts(data))
+    measured, samples = {}, []
+    for kind, path in models.items():
+        told = stories.sample(ask, path, beginnings, seeds)
+        measured[kind] = {"beginnings": len(beginnings), "seeds": len(seeds), **stories.measure(told, training)}
+        if kind == shipped:
+            samples = [s for s in told if s["seed"] == 1 or s["beginning"] == beginnings[0] and s["seed"] <= SAMPLED_SEEDS]
+    return measured, samples
+
+
+def describe(out, files, shipped, data):
+    """What the files, the training log and the record of the data say of themselves."""
+    import gguf
+
+    reader = gguf.GGUFReader(files[shipped])
+    fields = {name: field.contents() for name, field in reader.fields.items() if not name.startswith("tokenizer.")}
+    llama = {key.removeprefix("llama."): value for key, value in fields.items() if key.startswith("llama.")}
+    removed = json.loads((data / "removed.json").read_text()) if (data / "removed.json").exists() else {}
+    left_out = Counter()
+    for reasons in removed.values():
+        for reason, n in reasons.items():
+            left_out[reason.partition(":")[0]] += n
+    return {
+        "model": {"name": fields["general.name"], "version": fields.get("general.version"), "licence": fields["general.license"],
+                  "parameters": sum(int(t.n_elements) for t in reader.tensors), "layers": llama["block_count"],
+                  "width": llama["embedding_length"], "heads": llama["attention.head_count"],
+                  "heads_kv": llama["attention.head_count_kv"], "feed_forward": llama["feed_forward_length"],
+                  "vocabulary": llama["vocab_size"], "context": llama["context_length"]},
+        "files": {kind: {"bytes": path.stat().st_size, "sha256": engine.sha256(path)} for kind, path in files.items()},
+        "training": history(out),
+        "training_documents": len(stories.training_texts(data)),
+        "documents_table": (data / "table.md").read_text(encoding="utf-8").strip() if (data / "table.md").exists() else "",
+        "left_out": dict(left_out),
+    }
+
+
+def history(out):
+    """The runs behind the weights, the last one first: its log, then what it began from by --init."""
+    import gguf
+
+    entries = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    begun, last = entries[0], next(e for e in reversed(entries) if "tokens" in e)
+    runs = [{"tokens": last["tokens"], "steps": last["step"], "hours": last["seconds"] / 3600, "gpu": "CPU" not in begun["device"],
+             "machine": f"{begun['world']} process{'es' if begun['world'] > 1 else ''}, {begun['device']}"}]
+    init = begun["args"].get("init")
+    if init and (Path(init).parent / "log.jsonl").exists():
+        return runs + history(Path(init).parent)
+    if init and Path(init).exists():
+        fields = gguf.GGUFReader(init).fields
+        tokens, steps, hours = (fields[f"pagelm.training.{key}"].contents() for key in ("tokens", "steps", "hours"))
+        runs.append({"tokens": tokens, "steps": steps, "hours": hours, "gpu": False, "machine": "CPU, the run before this one"})
+    return runs
+
+
+def write(report, out, small):
+    """The committed report and card; of a small run, copies of both beside the weights."""
+    target = out / "evaluation-story.json" if small else TRAIN / "evaluation-story.json"
+    target.write_text(json.dumps(rounded(report), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    page = engine.ROOT / "www" / "models" / "story.md"
+    if small:
+        page = Path(out / "story.md")
+        page.write_text((engine.ROOT / "www" / "models" / "story.md").read_text(encoding="utf-8"), encoding="utf-8")
+    for block in (card.facts, card.evaluation, card.samples, card.data):
+        card.fill(page, block.__name__, block(report))
+    print(f"{target}, {page}")
+
+
+def rounded(value):
+    if isinstance(value, dict):
+        return {k: rounded(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [rounded(v) for v in value]
+    return round(value, 5) if isinstance(value, float) else value

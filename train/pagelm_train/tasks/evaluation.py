@@ -167,7 +167,7 @@ def facts_of(path):
 def facts_text(facts):
     hours = facts.get("pagelm.training.hours")
     return (f"{facts['parameters'] / 1e6:.1f} million parameters; trained for {hours:.1f} hours" if hours is not None else f"{facts['parameters'] / 1e6:.1f} million parameters; trained") + (
-        f" and {facts.get('pagelm.training.steps', 0):,} steps on {facts.get('pagelm.training.tokens', 0) / 1e6:.1f} million tokens, on 2 cores of a CPU (AVX-512) shared with other work, without a GPU.")
+        f" and {facts.get('pagelm.training.steps', 0):,} steps on {facts.get('pagelm.training.tokens', 0) / 1e6:.1f} million tokens, on 2 cores of a CPU (AVX-512) shared with other work, without a GPU. The story model, whose weights it began with, was trained before that.")
 
 
 def paste(path, name, text):
