@@ -25,7 +25,7 @@ const STAGES: [(&str, &[&str]); 10] = [
     ("story", &["evaluate", "--small"]),
     ("tasks", &["prepare", "--small"]),
     ("tasks", &["tokenizer", "--small", "--vocab", "1536"]),
-    ("tasks", &["train", "--preset", "smoke", "--steps", N_STEPS, "--rows", "4"]),
+    ("tasks", &["train", "--preset", "smoke", "--ctx", "512", "--steps", N_STEPS, "--rows", "4"]),
     ("tasks", &["export"]),
     ("tasks", &["evaluate", "--small"]),
 ];
