@@ -13,7 +13,8 @@ import torch
 
 from .corpora import SOURCES
 
-LONG, ANNOUNCED = 420, 0.9  # tokens, and the share of longer stories that begin with a line break
+LONG = 420  # tokens; a longer story is announced by a line break: most are at first, all at the end
+ANNOUNCED = {False: 0.9, True: 1.0}  # by `whole`
 
 
 def stories(data, split, source):
@@ -50,7 +51,7 @@ def rows(groups, mix, n_ctx, whole, rng, line_break):
     """Endless packed rows int64[2, n_ctx + 1].
 
     `mix` says how often a piece of each group comes up per round. One that is too long is cut, each part beginning with
-    the last id of the one before; with `whole` it is left out. Most long stories are announced by a line break.
+    the last id of the one before; with `whole` it is left out. Long stories are announced by a line break.
     """
     n = n_ctx + 1
     while True:
@@ -58,7 +59,7 @@ def rows(groups, mix, n_ctx, whole, rng, line_break):
         for name, times in mix.items():
             for piece in groups.get(name, []):
                 for _ in range(int(times) + (rng.random() < times % 1)):
-                    if name in SOURCES and piece.shape[1] > LONG and rng.random() < ANNOUNCED:
+                    if name in SOURCES and piece.shape[1] > LONG and rng.random() < ANNOUNCED[whole]:
                         piece = announce(piece, line_break)
                     if piece.shape[1] <= n:
                         pieces.append(piece)
