@@ -1,4 +1,4 @@
 """How pagelm's built-in models are made.
 
-Read in this order: corpora, clean, truecase, prepare, tokenizer, model, train, export, evaluate, plot.
+Read in this order: corpora, clean, truecase, prepare, tokenizer, model, train, export, evaluate, runs.
 """

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from . import plot
+from . import runs
 from .evaluation import bars, bias, bits, card, engine, grammar, stories
 
 TRAIN = engine.ROOT / "train"
@@ -51,7 +51,7 @@ def run(args):
     report["by_source"] = bits.by_source(ask, out, files, args.data, args.threads, 3 if small else None)
     done("bits per byte by source")
     write(report, out, small)
-    plot.draw(out / "log.jsonl", out / "loss.svg")
+    runs.record(runs.chain(out), "story", out if small else TRAIN)
     for b in report["bars"]:
         print(f"{ {True: 'met    ', False: 'NOT MET', None: 'unknown'}[b['met']]}  {b['bar']}: {b['measured']} ({b['required']})")
 
@@ -88,29 +88,11 @@ def describe(out, files, shipped, data):
                   "heads_kv": llama["attention.head_count_kv"], "feed_forward": llama["feed_forward_length"],
                   "vocabulary": llama["vocab_size"], "context": llama["context_length"]},
         "files": {kind: {"bytes": path.stat().st_size, "sha256": engine.sha256(path)} for kind, path in files.items()},
-        "training": history(out),
+        "training": runs.summary(runs.chain(out)),
         "training_documents": len(stories.training_texts(data)),
         "documents_table": (data / "table.md").read_text(encoding="utf-8").strip() if (data / "table.md").exists() else "",
         "left_out": dict(left_out),
     }
-
-
-def history(out):
-    """The runs behind the weights, the last one first: its log, then what it began from by --init."""
-    import gguf
-
-    entries = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    begun, last = entries[0], next(e for e in reversed(entries) if "tokens" in e)
-    runs = [{"tokens": last["tokens"], "steps": last["step"], "hours": last["seconds"] / 3600, "gpu": "CPU" not in begun["device"],
-             "machine": f"{begun['world']} process{'es' if begun['world'] > 1 else ''}, {begun['device']}"}]
-    init = begun["args"].get("init")
-    if init and (Path(init).parent / "log.jsonl").exists():
-        return runs + history(Path(init).parent)
-    if init and Path(init).exists():
-        fields = gguf.GGUFReader(init).fields
-        tokens, steps, hours = (fields[f"pagelm.training.{key}"].contents() for key in ("tokens", "steps", "hours"))
-        runs.append({"tokens": tokens, "steps": steps, "hours": hours, "gpu": False, "machine": "CPU, the run before this one"})
-    return runs
 
 
 def write(report, out, small):

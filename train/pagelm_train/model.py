@@ -30,8 +30,11 @@ class Config:
 # Every row must be a multiple of 32, the block of Q8_0 and Q4_0.
 PRESETS = {
     "smoke": Config(n_embd=64, n_layer=2, n_head=2, n_head_kv=1, n_ff=128, n_ctx=128),
+    "small": Config(n_embd=128, n_layer=4, n_head=4, n_ff=352),
     "story": Config(),
+    "large": Config(n_embd=256, n_layer=8, n_head=8, n_ff=704),
     "tasks": Config(n_vocab=8192),
+    "tasks-large": Config(n_vocab=8192, n_embd=256, n_layer=8, n_head=8, n_ff=704),
 }
 
 

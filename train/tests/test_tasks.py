@@ -1,7 +1,9 @@
 import json
 import random
 
+import numpy as np
 import pytest
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from pagelm_train import clean
 from pagelm_train.tasks import chat, dialogue, evaluation, news, pupil, python, questions, scores, sql, stories, tables, translation, words
@@ -20,8 +22,6 @@ def test_render_puts_a_system_message_before_the_first_user_message():
 
 
 def test_the_template_is_what_render_gives():
-    jinja2 = pytest.importorskip("jinja2")
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
     template = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(chat.TEMPLATE)  # as transformers does
     cases = [[{"role": "user", "content": " two\n\nlines "}], [{"role": "system", "content": "S"}, {"role": "user", "content": "a"}],
              [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]]
@@ -49,7 +49,6 @@ def test_encode_marks_answers_and_their_ends():
 
 
 def test_shards_hold_whole_conversations(tmp_path):
-    np = pytest.importorskip("numpy")
     (tmp_path / "tasks").mkdir()
     lines = [json.dumps({"task": t, "source": "templates", "messages": [{"role": "user", "content": u}, {"role": "assistant", "content": "b"}]})
              for t, u in (("y", "a"), ("x", "a" * 600), ("x", "aa"))]
@@ -149,8 +148,22 @@ def test_the_page_offers_the_wordings_that_were_trained():
         assert "{" not in evaluation.fill(e).replace("{ns", "")
 
 
-def test_paste_replaces_only_between_its_markers(tmp_path):
-    card = tmp_path / "card.md"
-    card.write_text("a\n<!-- x:begin -->\nold\n<!-- x:end -->\nb\n")
-    evaluation.paste(card, "x", "new")
-    assert card.read_text() == "a\n<!-- x:begin -->\nnew\n<!-- x:end -->\nb\n"
+def figures():
+    right = {"json": ("parses", "exact"), "table": ("exact",), "python-write": ("compiles, not trivial", "passes its tests"),
+             "python-mend": ("passes its tests",), "sql-write": ("same result in SQLite",), "question": ("exact",),
+             "unknown": ("says \"I don't know\"",)}
+    made = {task: {name: {"right": 50, "n": 100} for name in names} for task, names in right.items()}
+    return {**made, "translate": {"chrF en-de": {"model": 20.0, "copying the source": 12.5, "most frequent answer": 19.0, "n": 40},
+                                  "chrF de-en": {"model": 20.0, "copying the source": 12.5, "most frequent answer": 21.0, "n": 40}}}
+
+
+def test_bars_compare_with_both_baselines():
+    checked = {b["bar"]: b["met"] for b in evaluation.bars(figures())}
+    assert checked == {"json: parses": False, "json: exact": True, "table: exact": False, "python-write: compiles, not trivial": False,
+                       "translate: chrF en-de": True, "translate: chrF de-en": False}
+
+
+def test_the_scaling_table_goes_from_few_tokens_to_many():
+    table = evaluation.scaling_table([{"tokens": 9e6, "figures": figures()}, {"tokens": 1e6, "figures": figures()}])
+    assert table.splitlines()[0] == "|  | 1.0 million tokens | 9.0 million tokens |"
+    assert "| json: parses | 50% | 50% |" in table and "| translate: chrF en-de | 20.0 | 20.0 |" in table

@@ -30,7 +30,7 @@ describe.each(builtins)("$file", (builtin) => {
     expect(builtin).toMatchObject({
       name: expect.stringMatching(/^Llama/), // some of the training text asks for that
       parameters: expect.any(Number),
-      quantization: expect.stringMatching(/^(F16|Q\w+)$/),
+      quantization: expect.stringMatching(/^(F16|Q\w+|MIXED)$/),
       licence: expect.stringMatching(/./),
       description: expect.stringContaining("Built with Llama"),
     });

@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail};
 use crate::stages::Outcome;
 use crate::{paths, shell};
 
-/// What train/pyproject.toml asks for to test: nothing that trains.
-const PYTEST: &str = "pytest==9.2.0";
+/// What the tests of the Python code import, in the versions of train/pyproject.toml: nothing that trains.
+const TEST_PACKAGES: [&str; 3] = ["pytest==9.2.0", "jinja2==3.1.6", "numpy==2.4.6"];
 
 /// Steps of each training in the smoke test: enough for a checkpoint, far too few for a story.
 const N_STEPS: &str = "20";
@@ -30,7 +30,7 @@ const STAGES: [(&str, &[&str]); 10] = [
     ("tasks", &["evaluate", "--small"]),
 ];
 
-/// Runs the unit tests of the Python code, in an environment of their own with nothing but pytest.
+/// Runs the unit tests of the Python code, in an environment of their own.
 pub fn unit_tests() -> Result<Outcome> {
     let venv = paths::target().join("train-tests");
     if shell::output(Command::new("python3").arg("--version"))?.is_none() {
@@ -40,7 +40,7 @@ pub fn unit_tests() -> Result<Outcome> {
         }
         return Ok(Outcome::Skipped(how.to_owned()));
     }
-    let python = environment(&venv, &[PYTEST])?;
+    let python = environment(&venv, &TEST_PACKAGES)?;
     let mut pytest = in_train(&python);
     shell::run(pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]))?;
     Ok(Outcome::Passed)

@@ -29,11 +29,7 @@ def share(part, whole):
 def facts(report):
     m, shipped = report["model"], report["files"][report["shipped"]]
     others = ", ".join(f"{name} {f['bytes']:,}" for name, f in report["files"].items() if name != report["shipped"])
-    runs = [f"{r['tokens'] / 1e6:.1f} million tokens in {r['hours']:.1f} hours ({r['machine']})" for r in report["training"]]
-    tokens, hours = (sum(r[key] for r in report["training"]) for key in ("tokens", "hours"))
-    trained = f"{tokens / 1e6:.1f} million tokens in {hours:.1f} hours{'' if any(r['gpu'] for r in report['training']) else ', no GPU'}"
-    if len(runs) > 1:
-        trained += ": " + ", after ".join(runs)
+    trained = training(report["training"])
     rows = [["parameters", f"{m['parameters']:,} (llama architecture: {m['layers']} layers, width {m['width']}, {m['heads']} heads, "
                            f"{m['heads_kv']} key-value heads, feed-forward {m['feed_forward']}, tied embedding)"],
             ["vocabulary", f"{m['vocabulary']:,} byte-level BPE pieces"],
@@ -43,6 +39,15 @@ def facts(report):
             ["trained", trained],
             ["licence of the weights", m["licence"]]]
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def training(runs):
+    """Tokens, hours and machine, in all and run by run; of a conversation only what is learned counts as tokens."""
+    tokens, hours = (sum(run[key] for run in runs) for key in ("tokens", "hours"))
+    text = f"{tokens / 1e6:.1f} million tokens in {hours:.1f} hours{'' if any(run['gpu'] for run in runs) else ', no GPU'}"
+    each = [f"{run['tokens'] / 1e6:.1f} million {'tokens of answers and stories' if run['learned'] == 'tasks' else 'tokens'} in "
+            f"{run['hours']:.1f} hours ({run['machine']})" for run in runs]
+    return text + (": " + ", then ".join(each) if len(each) > 1 else f" ({runs[0]['machine']})")
 
 
 def bars(report):

@@ -79,6 +79,6 @@ def write_shards(data, tokenizer):
             answer += is_answer
             starts.append(len(ids))
             task.append(names.index(conversation["task"]))
-        np.savez(folder / f"{split}.npz", ids=np.array(ids, np.uint16), starts=np.array(starts, np.int64), answer=np.array(answer, bool),
+        np.savez_compressed(folder / f"{split}.npz", ids=np.array(ids, np.uint16), starts=np.array(starts, np.int64), answer=np.array(answer, bool),
                  task=np.array(task, np.uint8), tasks=np.array(names))
         print(f"{split}: {len(task):,} conversations, {len(ids):,} tokens, {sum(answer):,} of them answers; {too_long} longer than {CONTEXT} left out")

@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from .. import runs
+from ..evaluation import card
 from ..evaluation.engine import ROOT, Engine, build
 from . import scores
 from .chat import read_conversations, render
@@ -164,43 +166,77 @@ def facts_of(path):
     return fields
 
 
-def facts_text(facts):
-    hours = facts.get("pagelm.training.hours")
-    return (f"{facts['parameters'] / 1e6:.1f} million parameters; trained for {hours:.1f} hours" if hours is not None else f"{facts['parameters'] / 1e6:.1f} million parameters; trained") + (
-        f" and {facts.get('pagelm.training.steps', 0):,} steps on {facts.get('pagelm.training.tokens', 0) / 1e6:.1f} million tokens, on 2 cores of a CPU (AVX-512) shared with other work, without a GPU. The story model, whose weights it began with, was trained before that.")
+def facts_text(facts, logs):
+    return f"{facts['parameters'] / 1e6:.1f} million parameters; trained on " + card.training(runs.summary(logs)) + (
+        ". All but the last of these runs made the story model, whose weights it began with." if len(logs) > 1 else ".")
 
 
-def paste(path, name, text):
-    """Replaces what stands between <!-- name:begin --> and <!-- name:end -->."""
-    before, begin, rest = path.read_text(encoding="utf-8").partition(f"<!-- {name}:begin -->")
-    _, end, after = rest.partition(f"<!-- {name}:end -->")
-    assert begin and end, f"{path}: no markers for {name}"
-    path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+BARS = (("json", "parses", 0.90), ("json", "exact", 0.50), ("table", "exact", 0.60), ("python-write", "compiles, not trivial", 0.80))
+REPORTED = (("python-write", "passes its tests"), ("python-mend", "passes its tests"), ("sql-write", "same result in SQLite"),
+            ("question", "exact"), ("unknown", "says \"I don't know\""))
+
+
+def bars(figures):
+    """What was asked of the shipped file, and whether it holds."""
+    checked = [{"bar": f"{task}: {name}", "required": f"at least {bar:.0%}", "measured": show(figures[task][name]),
+                "met": figures[task][name]["right"] >= bar * figures[task][name]["n"]} for task, name, bar in BARS]
+    for name, chrf in figures["translate"].items():
+        if name.startswith("chrF"):
+            model, *others = [value for key, value in chrf.items() if key != "n"]
+            checked.append({"bar": f"translate: {name}", "required": "above copying the source and the most frequent answer",
+                            "measured": show(chrf), "met": model > max(others)})
+    return checked
+
+
+def scaling_table(runs_of):
+    """One column a training run, of growing budget: does more training still help?"""
+    def value(figures, task, name):
+        return show(figures[task][name]).partition(" of ")[0]
+
+    ordered = sorted(runs_of, key=lambda run: run["tokens"])
+    wanted = [(task, name) for task, name, _ in BARS] + list(REPORTED)
+    rows = [[f"{task}: {name}", *(value(run["figures"], task, name) for run in ordered)] for task, name in wanted]
+    for name in ordered[0]["figures"]["translate"]:
+        if name.startswith("chrF"):
+            rows.append([f"translate: {name}", *(f"{run['figures']['translate'][name]['model']:.1f}" for run in ordered)])
+    return card.table(["", *(f"{run['tokens'] / 1e6:.1f} million tokens" for run in ordered)], rows)
 
 
 def evaluate(args):
-    out, small, data = Path(args.out), getattr(args, "small", False), Path(args.data)
-    models = {}
-    for path in sorted(out.glob("*.gguf")):
-        models[path.stem.partition("-")[2].upper() or path.stem] = path
+    out, small, data = Path(args.out), args.small, Path(args.data)
+    models = {path.stem.partition("-")[2].upper(): path for path in sorted(out.glob("tasks-*.gguf"))}
+    if not models:
+        raise SystemExit(f"{out} has no tasks-*.gguf: run `export --model tasks` first")
     order = sorted(models, key=lambda name: (name != "F16", -models[name].stat().st_size))
-    engine = Engine(getattr(args, "engine", None) or build(), out / "answers", threads=getattr(args, "threads", 1) or 1)
+    engine = Engine(args.engine or build(), out / "answers", threads=args.threads)
     chosen, frequent = cases_of(data, small), most_frequent(data)
     report = {"decoding": "temperature 0", "prompts": {task: len(cases) for task, cases in chosen.items()}, "most frequent answers": frequent, "models": {}}
     for name in order[:1] if small else order:
         print(name, flush=True)
         report["models"][name] = measure(engine, models[name], chosen, frequent)
-    sampled = next((n for n in order if n == "Q8_0"), order[0])
-    facts = facts_of(models[sampled])
+    sampled = "Q8_0" if "Q8_0" in order else order[0]
+    facts, logs = facts_of(models[sampled]), runs.chain(out)
     report["facts"] = {k: v for k, v in facts.items() if isinstance(v, (int, float, str))}
+    report["training"] = runs.summary(logs)
+    report["bars"] = bars(report["models"].get(sampled) or next(iter(report["models"].values())))
+    report["scaling"] = []
+    for folder in map(Path, args.scaling):
+        print(folder, flush=True)
+        shorter = Engine(engine.program, folder / "answers", threads=args.threads)
+        report["scaling"].append({"tokens": runs.summary(runs.chain(folder))[-1]["tokens"], "figures": measure(
+            shorter, folder / models[sampled].name, chosen, frequent)})
     report["samples"] = {"model": sampled, "temperature": TEMPERATURE, "examples": sample(engine, models[sampled], small)}
-    target = out / "evaluation.json" if small else REPORT
+    target = out / "evaluation-tasks.json" if small else REPORT
     target.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    if not small and CARD.exists():
-        paste(CARD, "evaluation", figures_table(report["models"]))
-        paste(CARD, "samples", samples_text(report["samples"]["examples"]))
-        paste(CARD, "facts", facts_text(facts))
-        table = data / "tasks" / "table.md"
-        if table.exists():
-            paste(CARD, "data", table.read_text(encoding="utf-8").strip())
-    print(f"{target}")
+    runs.record(logs[-1:], "tasks", out if small else REPORT.parent)
+    page = CARD
+    if small:
+        page = out / CARD.name
+        page.write_text(CARD.read_text(encoding="utf-8"), encoding="utf-8")
+    scaling = [*report["scaling"], {"tokens": report["training"][-1]["tokens"], "figures": next(iter(report["models"].values())) if small else report["models"][sampled]}]
+    blocks = {"facts": facts_text(facts, logs), "bars": card.bars(report), "evaluation": figures_table(report["models"]),
+              "scaling": scaling_table(scaling), "samples": samples_text(report["samples"]["examples"]),
+              "data": (data / "tasks" / "table.md").read_text(encoding="utf-8")}
+    for name, text in blocks.items():
+        card.fill(page, name, text)
+    print(f"{target}, {page}")
