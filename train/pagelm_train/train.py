@@ -182,9 +182,9 @@ def run(args):
     def note(**entry):
         if rank == 0:
             entry = {k: round(v, 5) if isinstance(v, float) else v for k, v in entry.items()}
-            log.write(json.dumps(entry) + "\n")
+            log.write(json.dumps(entry, default=str) + "\n")
             log.flush()
-            print(json.dumps(entry), flush=True)
+            print(json.dumps(entry, default=str), flush=True)
 
     def checkpoint():
         if rank == 0:
