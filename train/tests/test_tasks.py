@@ -163,6 +163,13 @@ def test_bars_compare_with_both_baselines():
                        "translate: chrF en-de": True, "translate: chrF de-en": False}
 
 
+def test_a_task_without_prompts_is_neither_met_nor_missed():
+    made = figures()
+    del made["table"]
+    assert {b["bar"]: b["met"] for b in evaluation.bars(made)}["table: exact"] is None
+    assert "table" not in evaluation.scaling_table([{"tokens": 1e6, "figures": made}])
+
+
 def test_the_scaling_table_goes_from_few_tokens_to_many():
     table = evaluation.scaling_table([{"tokens": 9e6, "figures": figures()}, {"tokens": 1e6, "figures": figures()}])
     assert table.splitlines()[0] == "|  | 1.0 million tokens | 9.0 million tokens |"
