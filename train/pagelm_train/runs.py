@@ -52,7 +52,7 @@ def draw(logs, picture):
     if not any(held):
         return  # runs of a few steps have no curve
     plt.rcParams["svg.hashsalt"] = "pagelm"
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4))
     for points in train:
         if points:
             left.plot(*zip(*points), color="#444")
@@ -67,7 +67,7 @@ def draw(logs, picture):
                 right.plot(*zip(*of), label=label, marker=".", **look)
                 label = None  # one line of the legend for all runs
     right.set(xlabel="million tokens", ylabel="held-out bits per byte (24 documents a source)")
-    right.legend(fontsize=7, ncols=1 + len(names) // 14)
+    right.legend(fontsize=7, ncols=1 + len(names) // 20, loc="upper left", bbox_to_anchor=(1.01, 1))
     for axis in (left, right):
         for start in starts[1:-1]:
             axis.axvline(start / 1e6, color="#999", linestyle=":", linewidth=1)
