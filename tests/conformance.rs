@@ -8,7 +8,7 @@
 mod common;
 
 use common::data::{always, floats, needs, read};
-use common::made::{self, Made};
+use common::made::{self, Made, Shape};
 use libtest_mimic::Arguments;
 use pagelm::kernels;
 use pagelm::model::{Model, Place, Site, Tap};
@@ -34,8 +34,9 @@ fn main() -> ExitCode {
     let nano = nano.each_ref().map(String::as_str);
     trials.push(needs(&nano, "gpt_nano_sort_logits", || recorded_logits("gpt-nano-sort-f32", 2e-4)));
     trials.push(needs(&[nano[0], PARTIALS], "gpt_nano_sort_partials", recorded_partials));
+    trials.push(always("qwen2_logits_by_transformers", qwen2_logits));
     for format in [Format::Q6_K, Format::Q4_0, Format::Q8_0, Format::F16, Format::BF16] {
-        for (name, make) in [("llama", made::llama as fn(_, _) -> _), ("gpt2", made::gpt2)] {
+        for (name, make) in [("llama", made::llama as fn(_, _) -> _), ("gpt2", made::gpt2), ("qwen2", made::qwen2)] {
             let test = format!("{name}_{}_against_dequantized_weights", format.name().to_lowercase());
             let label = test.clone();
             trials.push(always(&test, move || dequantized_weights(&label, &make(made::WIDE, format))));
@@ -155,13 +156,25 @@ fn recorded_greedy_ids(stem: &str, tolerance: f32) {
 
 fn greedy(model: &Arc<Model>, prompt: &[u32], n: usize) -> Vec<u32> {
     let sampler = SamplerOptions { temperature: 0.0, ..SamplerOptions::default() };
-    let options = GenerateOptions { sampler, max_tokens: Some(n as u32), stop_tokens: Vec::new() };
+    let options = GenerateOptions { sampler, max_tokens: Some(n as u32), stop_tokens: Vec::new(), ..GenerateOptions::default() };
     let generation = Generation::new(Session::new(model.clone(), None).unwrap(), prompt, options).unwrap();
     let token = |step: pagelm::Result<Step>| match step.unwrap() {
         Step::Token { token, .. } => Some(token),
         Step::Prefill { .. } => None,
     };
     generation.filter_map(token).collect()
+}
+
+/// A model made here, and made once more, from the same random numbers, by `tests/fixtures/qwen2.py`, which recorded what
+/// transformers computes with it in f64.
+fn qwen2_logits() {
+    let fixture: serde_json::Value = serde_json::from_str(include_str!("fixtures/qwen2.json")).unwrap();
+    let tokens: Vec<u32> = serde_json::from_value(fixture["tokens"].clone()).unwrap();
+    let want: Vec<f32> = serde_json::from_value(fixture["logits"].clone()).unwrap();
+    let shape =
+        Shape { n_layer: 2, n_embd: 64, n_head: 4, n_head_kv: 2, n_ff: 96, n_ctx: 64, n_pieces: 61, bytes: false };
+    let model = made::qwen2(shape, Format::F32).load();
+    within("qwen2 logits", deviation(&all_logits(&model, &tokens), &want), 2e-6);
 }
 
 const PARTIALS: &str = "models/gpt-nano-sort-t0-partials.json";
@@ -236,17 +249,18 @@ fn recorded_partials() {
     }
 }
 
-/// PyTorch keeps heads before tokens, and scores of the future too; the engine keeps tokens before heads, and no future.
+/// PyTorch keeps heads before tokens, and scores of the future too. The engine keeps no future, and tokens before heads,
+/// but for scores, where each head of this model, having keys of its own, is visited with all its tokens.
 fn in_our_order(site: Site, head_dim: usize, n_tokens: usize, partial: &[f32]) -> Vec<f32> {
-    let rows = |width: usize| {
-        let n_head = partial.len() / width / n_tokens;
-        (0..n_tokens)
-            .flat_map(move |t| (0..n_head).map(move |h| (t, h)))
-            .map(move |(t, h)| (t, &partial[(h * n_tokens + t) * width..][..width]))
-    };
     match site {
-        Site::Qcur | Site::Kcur | Site::Vcur => rows(head_dim).flat_map(|(_, head)| head.to_vec()).collect(),
-        Site::Kq | Site::KqSoftMax => rows(n_tokens).flat_map(|(t, scores)| scores[..=t].to_vec()).collect(),
+        Site::Qcur | Site::Kcur | Site::Vcur => {
+            let row = |t: usize, h: usize| &partial[(h * n_tokens + t) * head_dim..][..head_dim];
+            let n_head = partial.len() / head_dim / n_tokens;
+            (0..n_tokens).flat_map(|t| (0..n_head).flat_map(move |h| row(t, h).to_vec())).collect()
+        }
+        Site::Kq | Site::KqSoftMax => {
+            partial.chunks(n_tokens).enumerate().flat_map(|(i, scores)| scores[..=i % n_tokens].to_vec()).collect()
+        }
         _ => partial.to_vec(),
     }
 }

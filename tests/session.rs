@@ -6,15 +6,16 @@ use common::alloc::measure;
 use common::made::{self, Made, Shape, TINY};
 use pagelm::error::Error;
 use pagelm::kernels;
-use pagelm::model::{MAX_BATCH, Model};
+use pagelm::model::{CacheType, MAX_BATCH, Model};
 use pagelm::quant::Format;
 use pagelm::sampler::{Sampler, SamplerOptions};
-use pagelm::session::{GenerateOptions, Generation, Session, Step, StopReason};
+use pagelm::session::{GenerateOptions, Generation, MAX_DRAFT, Session, Speculation, Step, StopReason};
 use proptest::prelude::*;
 use std::sync::Arc;
 
 const FORMATS: [Format; 6] = [Format::F32, Format::F16, Format::BF16, Format::Q8_0, Format::Q4_0, Format::Q6_K];
-const ARCHITECTURES: [fn(Shape, Format) -> Made; 2] = [made::llama, made::gpt2];
+const ARCHITECTURES: [fn(Shape, Format) -> Made; 3] = [made::llama, made::gpt2, made::qwen2];
+const CACHE_TYPES: [CacheType; 3] = [CacheType::F32, CacheType::F16, CacheType::Q8_0];
 
 /// Rows of 256 for Q6_K, more positions than one batch.
 const SHAPE: Shape =
@@ -33,7 +34,11 @@ fn bits(values: &[f32]) -> Vec<u32> {
 
 /// The bits of every token's logits, the text being handed over in these pieces.
 fn all_bits(model: &Arc<Model>, pieces: &[&[u32]]) -> Vec<u32> {
-    let mut session = Session::new(model.clone(), None).unwrap();
+    cached_bits(model, CacheType::F32, pieces)
+}
+
+fn cached_bits(model: &Arc<Model>, cache_type: CacheType, pieces: &[&[u32]]) -> Vec<u32> {
+    let mut session = Session::with_cache_type(model.clone(), None, cache_type).unwrap();
     pieces.iter().flat_map(|piece| bits(session.forward_all(piece).unwrap())).collect()
 }
 
@@ -53,6 +58,42 @@ fn prefill_in_batches_equals_token_by_token_in_bits() {
                 assert!(got == want, "{} {}, batches of {size}", model.config().architecture, format.name());
             }
         }
+    }
+}
+
+/// Heads of 40, so that 8-bit blocks end short and outputs have columns outside every group; three of them share a key.
+const ODD: Shape = Shape { n_layer: 2, n_embd: 240, n_head: 6, n_head_kv: 2, n_ff: 64, ..SHAPE };
+
+#[test]
+fn every_cache_type_gives_the_same_bits_however_a_text_is_cut() {
+    let model = made::qwen2(ODD, Format::F32).load();
+    let tokens = text(77, model.config().n_vocab);
+    for cache_type in CACHE_TYPES {
+        let want = cached_bits(&model, cache_type, &tokens.chunks(1).collect::<Vec<_>>());
+        for size in [2, 7, 16, 33, 64] {
+            let got = cached_bits(&model, cache_type, &tokens.chunks(size).collect::<Vec<_>>());
+            assert!(got == want, "{}, batches of {size}", cache_type.name());
+        }
+    }
+}
+
+/// What the rounding of a cache does to logits, relative to the largest. A rounded value is off by at most 2⁻¹² of itself
+/// in f16 (about 2.4e-4) and by 1/254 of its block's largest in 8 bits (about 4e-3).
+#[test]
+fn cache_types_deviate_by_their_rounding_and_no_more() {
+    let model = made::llama(ODD, Format::F32).load();
+    let tokens = text(77, model.config().n_vocab);
+    let logits = |cache_type| -> Vec<f32> {
+        let bits = cached_bits(&model, cache_type, &tokens.chunks(64).collect::<Vec<_>>());
+        bits.into_iter().map(f32::from_bits).collect()
+    };
+    let want = logits(CacheType::F32);
+    let largest = want.iter().fold(0f32, |max, x| max.max(x.abs()));
+    for (cache_type, most) in [(CacheType::F16, 5e-4), (CacheType::Q8_0, 8e-3)] {
+        let got = logits(cache_type);
+        let worst = got.iter().zip(&want).fold(0f32, |max, (a, b)| max.max((a - b).abs())) / largest;
+        println!("{}: {worst:.1e}", cache_type.name());
+        assert!(worst > 0.0 && worst <= most, "{}: {worst:e}", cache_type.name());
     }
 }
 
@@ -217,7 +258,7 @@ fn bad_calls_are_refused_and_change_nothing() {
 fn a_context_beyond_all_memory_is_a_limit() {
     let model = made::llama(TINY, Format::F32).load();
     assert_eq!(Session::new(model.clone(), None).unwrap().n_ctx(), 16);
-    let needed = Session::bytes_needed(model.config(), u32::MAX as usize);
+    let needed = Session::bytes_needed(model.config(), u32::MAX as usize, CacheType::F32);
     assert!(needed > 100 << 30, "{needed}");
     refused(Session::new(model, Some(u32::MAX)), "limit", "memory");
     let model = made::gpt2(TINY, Format::F32).load();
@@ -281,6 +322,134 @@ fn after_the_first_token_nothing_is_allocated() {
     }
 }
 
+/// Lookup included, whose drafts are as long as they get: such a model repeats itself.
+#[test]
+fn a_text_to_the_end_of_a_long_context_holds_its_memory_flat() {
+    let shape = Shape { n_ctx: 4096, n_embd: 16, n_ff: 16, n_layer: 1, ..SHAPE };
+    let model = made::llama(shape, Format::F32).load();
+    for (cache_type, speculation) in [(CacheType::F32, Speculation::Off), (CacheType::Q8_0, Speculation::Lookup)] {
+        let session = Session::with_cache_type(model.clone(), Some(4096), cache_type).unwrap();
+        let sampler = SamplerOptions { temperature: 0.0, ..SamplerOptions::default() };
+        let options = GenerateOptions { sampler, speculation, ..options(None) };
+        let mut generation = Generation::new(session, &text(5, model.config().n_vocab), options).unwrap();
+        assert!(generation.by_ref().take(2).all(|step| step.is_ok()));
+        let (n, spent) = measure(|| generation.by_ref().filter(|step| step.is_ok()).count());
+        assert_eq!((n, spent.calls, spent.held), (4096 - 6, 0, 0));
+        assert_eq!(generation.stop_reason(), Some(StopReason::ContextFull));
+    }
+}
+
+/// Everything that a generation shows: tokens with the bits of their probabilities, and why it ended.
+fn seen(generation: &mut Generation<Session>) -> (Vec<(u32, u32)>, Option<StopReason>) {
+    let token = |step: pagelm::Result<Step>| match step.unwrap() {
+        Step::Token { token, probability } => Some((token, probability.to_bits())),
+        Step::Prefill { .. } => None,
+    };
+    (generation.filter_map(token).collect(), generation.stop_reason())
+}
+
+/// 200 prompts, greedy and sampled, ending in every way, from sessions that are used again and again: with guesses from the
+/// text and from two other models, one alike (the same weights in 4 bits) and one that has nothing in common.
+#[test]
+fn guessing_changes_nothing_in_200_texts() {
+    let model = made::llama(QUICK, Format::F32).load();
+    let (alike, unlike) = (made::llama(QUICK, Format::Q4_0).load(), made::gpt2(QUICK, Format::F32).load());
+    let n_vocab = model.config().n_vocab;
+    assert_eq!(n_vocab, unlike.config().n_vocab);
+    let new = |cache_type| Session::with_cache_type(model.clone(), None, cache_type).unwrap();
+    let sources = [Speculation::Lookup, Speculation::Draft(alike), Speculation::Draft(unlike)];
+    let mut totals = [(0, 0); 3];
+    let mut sessions = sources.clone().map(|source| (source, Some(new(CacheType::F32))));
+    for i in 0..200_u32 {
+        let prompt: Vec<u32> = (0..1 + i * 7 % 70).map(|k| (k * k * (i % 5) + k * i + i / 3) % n_vocab as u32).collect();
+        let sampler = SamplerOptions {
+            temperature: [0.0, 0.3, 0.8, 1.5][i as usize % 4],
+            repeat_penalty: [1.0, 1.2][i as usize / 4 % 2],
+            seed: i,
+            ..SamplerOptions::default()
+        };
+        let stop_tokens = if i % 3 == 0 { vec![i % n_vocab as u32] } else { Vec::new() };
+        let max_tokens = (i % 2 == 0).then_some(1 + i % 40);
+        let plain = GenerateOptions { sampler, max_tokens, stop_tokens, speculation: Speculation::Off };
+        let mut reference = Generation::new(new(CacheType::F32), &prompt, plain.clone()).unwrap();
+        let want = seen(&mut reference);
+        assert_eq!(reference.drafted(), Default::default());
+        for ((source, session), total) in sessions.iter_mut().zip(&mut totals) {
+            let options = GenerateOptions { speculation: source.clone(), ..plain.clone() };
+            let mut generation = Generation::new(session.take().unwrap(), &prompt, options).unwrap();
+            assert_eq!(seen(&mut generation), want, "text {i}, {source:?}");
+            let drafted = generation.drafted();
+            assert!(drafted.accepted <= drafted.proposed);
+            *total = (total.0 + drafted.proposed, total.1 + drafted.accepted);
+            *session = Some(generation.into_session());
+        }
+    }
+    println!("proposed and accepted: {totals:?}");
+    let [lookup, alike, unlike] = totals;
+    assert!(lookup.1 > 500 && alike.1 > 500, "guesses must come true for the test to mean something: {totals:?}");
+    assert!(lookup.0 > lookup.1 && alike.0 > alike.1 && unlike.0 > unlike.1, "and must fail: {totals:?}");
+}
+
+#[test]
+fn what_was_foreseen_is_taken_or_forgotten() {
+    for cache_type in CACHE_TYPES {
+        let model = made::qwen2(QUICK, Format::Q8_0).load();
+        let n_vocab = model.config().n_vocab;
+        let tokens = text(30, n_vocab);
+        let new = || Session::with_cache_type(model.clone(), None, cache_type).unwrap();
+        let plain = |tokens: &[u32]| {
+            let mut session = new();
+            bits(session.forward(tokens).unwrap())
+        };
+        let mut session = new();
+        refused(session.foresee(&[1]), "argument", "pending");
+        session.forward(&tokens[..10]).unwrap();
+        session.accept(tokens[10]).unwrap();
+        refused(session.foresee(&[n_vocab as u32]), "argument", "token");
+        refused(session.foresee(&[1; 70]), "limit", "full");
+        refused(session.foresee(&[1; 64]), "argument", "64");
+        assert_eq!((session.tokens(), session.n_pending()), (&tokens[..11], 1));
+        // two of three come, then another one
+        let draft = [tokens[11], tokens[12], (tokens[13] + 1) % n_vocab as u32];
+        assert_eq!(bits(session.foresee(&draft).unwrap()), plain(&tokens[..11]));
+        for i in 11..13 {
+            assert_eq!((session.n_pending(), session.n_foreseen(), session.tokens()), (0, 14 - i, &tokens[..i]));
+            session.accept(tokens[i]).unwrap();
+            assert_eq!(bits(session.logits()), plain(&tokens[..=i]));
+        }
+        session.accept(tokens[13]).unwrap();
+        assert_eq!((session.n_pending(), session.n_foreseen()), (1, 0));
+        assert_eq!(bits(session.forward(&[]).unwrap()), plain(&tokens[..14]));
+        // a new text, a call without a draft, and an empty draft forget it too
+        session.accept(tokens[14]).unwrap();
+        session.foresee(&[tokens[15]]).unwrap();
+        assert_eq!(session.prepare(&tokens[..20]).unwrap(), 15);
+        assert_eq!(bits(session.forward(&[]).unwrap()), plain(&tokens[..20]));
+        session.accept(tokens[20]).unwrap();
+        session.foresee(&[tokens[21], 0]).unwrap();
+        assert_eq!(bits(session.forward(&tokens[21..23]).unwrap()), plain(&tokens[..23]));
+        session.accept(tokens[23]).unwrap();
+        assert_eq!(bits(session.foresee(&[]).unwrap()), plain(&tokens[..24]));
+        // up to the context's end, and past it
+        let whole = text(80, n_vocab);
+        session.prepare(&whole[..78]).unwrap();
+        session.forward(&[]).unwrap();
+        session.forward(&[]).unwrap();
+        session.accept(whole[78]).unwrap();
+        refused(session.foresee(&[0, 0]), "limit", "full");
+        session.foresee(&whole[79..]).unwrap();
+        session.accept(whole[79]).unwrap();
+        refused(session.accept(0), "limit", "full");
+        assert_eq!((session.n_pending(), session.tokens().len()), (0, 80));
+    }
+    let model = made::llama(TINY, Format::F32).load();
+    let other = made::llama(Shape { n_pieces: 6, ..TINY }, Format::F32).load();
+    let odd = GenerateOptions { speculation: Speculation::Draft(other), ..options(None) };
+    let session = Session::new(model, None).unwrap();
+    refused(Generation::new(session, &[1], odd).map(|_| ()), "argument", "vocabulary");
+    const { assert!(MAX_DRAFT < MAX_BATCH) };
+}
+
 #[test]
 fn memory_is_what_was_announced() {
     for format in FORMATS {
@@ -293,9 +462,10 @@ fn memory_is_what_was_announced() {
             assert!(held >= 0.99 * needed && held <= 1.02 * needed + 65_536.0, "{what}");
             let exact = model.weight_bytes() as f64;
             assert!(exact <= needed && exact >= 0.95 * needed, "{what}, matrices {exact}");
-            for n_ctx in [1, 70, 80] {
-                let needed = Session::bytes_needed(model.config(), n_ctx) as f64;
-                let (_session, spent) = measure(|| Session::new(model.clone(), Some(n_ctx as u32)).unwrap());
+            for (n_ctx, cache_type) in [1, 70, 80].into_iter().flat_map(|n| CACHE_TYPES.map(|c| (n, c))) {
+                let needed = Session::bytes_needed(model.config(), n_ctx, cache_type) as f64;
+                let make = || Session::with_cache_type(model.clone(), Some(n_ctx as u32), cache_type).unwrap();
+                let (_session, spent) = measure(make);
                 let (held, peak) = (spent.held as f64, spent.peak as f64);
                 let what = format!("{} n_ctx {n_ctx}: session {held} of {needed}", model.config().architecture);
                 assert!(peak <= needed + 1024.0 && held >= 0.75 * needed - 1024.0, "{what}");

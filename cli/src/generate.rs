@@ -1,13 +1,14 @@
 //! `pagelm generate`: continues a text, token by token.
 
-use crate::model_file::ModelArgs;
+use crate::model_file::{self, ModelArgs};
 use crate::note;
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use pagelm::sampler::SamplerOptions;
-use pagelm::session::{GenerateOptions, Generation, Session, Step, StopReason};
+use pagelm::session::{Drafted, GenerateOptions, Generation, Session, Speculation, Step, StopReason};
 use pagelm::tokenizer::{TextStream, Tokenizer};
 use serde::Serialize;
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Arguments of `pagelm generate`.
@@ -24,6 +25,10 @@ pub struct Args {
     /// Take control tokens spelled in the prompt, such as <s>, for the tokens
     #[arg(long)]
     parse_special: bool,
+    /// Guess the next tokens, so that several are computed at once: by what followed the last ones before ("lookup"), or by
+    /// a smaller model with the same vocabulary. Changes the speed, never the text
+    #[arg(long, value_name = "lookup|FILE")]
+    speculate: Option<String>,
     /// Print one JSON object at the end instead of the text as it grows
     #[arg(long)]
     json: bool,
@@ -91,6 +96,26 @@ struct Report {
     stop_reason: StopReason,
     prefill_ms: f64,
     decode_ms: f64,
+    proposed_tokens: u32,
+    accepted_tokens: u32,
+}
+
+/// Where guesses come from.
+fn speculation(speculate: Option<&str>, tokenizer: &Tokenizer) -> Result<Speculation> {
+    match speculate {
+        None => Ok(Speculation::Off),
+        Some("lookup") => Ok(Speculation::Lookup),
+        Some(path) => {
+            let draft = model_file::load(Path::new(path)).context("the draft model")?;
+            let other = draft.tokenizer().context("the draft model")?;
+            let spelled = |tokenizer: &Tokenizer, id| tokenizer.decode(&[id]).ok();
+            let n = tokenizer.n_vocab();
+            if n != other.n_vocab() || (0..n as u32).any(|id| spelled(tokenizer, id) != spelled(&other, id)) {
+                bail!("{path} has another vocabulary than the model, so that it cannot guess the model's tokens");
+            }
+            Ok(Speculation::Draft(draft.model))
+        }
+    }
 }
 
 /// Generates. The text, and nothing else, goes to standard output as it comes; the seed, before it, and the speed, after
@@ -102,7 +127,8 @@ pub fn run(args: &Args) -> Result<()> {
     let sampler = args.sampling.options()?;
     let seed = sampler.seed;
     let stop_tokens = tokenizer.ends().to_vec();
-    let options = GenerateOptions { sampler, max_tokens: args.n_predict, stop_tokens };
+    let speculation = speculation(args.speculate.as_deref(), &tokenizer)?;
+    let options = GenerateOptions { sampler, max_tokens: args.n_predict, stop_tokens, speculation };
     let mut generation = Generation::new(args.model.session(&loaded)?, &prompt_tokens, options)?;
     if args.json {
         let done = drive(&mut generation, &tokenizer, |_| Ok(()))?;
@@ -114,6 +140,8 @@ pub fn run(args: &Args) -> Result<()> {
             stop_reason: done.stop_reason,
             prefill_ms: milliseconds(done.prefill),
             decode_ms: milliseconds(done.decode),
+            proposed_tokens: generation.drafted().proposed,
+            accepted_tokens: generation.drafted().accepted,
         };
         return Ok(writeln!(io::stdout(), "{}", serde_json::to_string(&report)?)?);
     }
@@ -125,6 +153,10 @@ pub fn run(args: &Args) -> Result<()> {
     })?;
     let _ = writeln!(io::stderr());
     note(&done.summary(prompt_tokens.len(), generation.generated().len()));
+    let Drafted { proposed, accepted } = generation.drafted();
+    if args.speculate.is_some() {
+        note(&format!("guessed {proposed} tokens, of which {accepted} came"));
+    }
     Ok(())
 }
 

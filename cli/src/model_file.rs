@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use pagelm::gguf::Gguf;
-use pagelm::model::{Loader, Model};
+use pagelm::model::{CacheType, Loader, Model};
 use pagelm::session::Session;
 use pagelm::tokenizer::Tokenizer;
 use std::fs::File;
@@ -19,23 +19,9 @@ pub struct ModelArgs {
     /// How many tokens the context holds [default: what the model was trained on, at most 2048]
     #[arg(long, value_name = "N")]
     pub ctx_size: Option<u32>,
-    /// How keys and values are stored
-    #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = cache_type)]
+    /// How keys and values are kept: f32, f16 or q8_0. Rounded ones take less memory and change the text
+    #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = CacheType::from_name)]
     pub cache_type: CacheType,
-}
-
-/// How keys and values are stored.
-#[derive(Debug, Clone, Copy)]
-pub enum CacheType {
-    /// As they are computed.
-    F32,
-}
-
-fn cache_type(name: &str) -> Result<CacheType, String> {
-    match name {
-        "f32" => Ok(CacheType::F32),
-        _ => Err("only f32 can be chosen; f16 and q8_0 are not there yet".into()),
-    }
 }
 
 /// A model in memory, and what its file says about itself.
@@ -47,19 +33,23 @@ pub struct Loaded {
 impl ModelArgs {
     /// Reads the whole file, each byte straight to where it stays.
     pub fn load(&self) -> Result<Loaded> {
-        let (mut file, file_bytes) = open(&self.model)?;
-        let mut loader = Loader::new(file_bytes);
-        let name = || self.model.display().to_string();
-        while fill(&mut file, &mut loader).with_context(name)? {}
-        let (model, gguf) = loader.finish().with_context(name)?;
-        Ok(Loaded { model: Arc::new(model), gguf })
+        load(&self.model)
     }
 
     /// A session with the room that was asked for.
     pub fn session(&self, loaded: &Loaded) -> Result<Session> {
-        let CacheType::F32 = self.cache_type;
-        Ok(Session::new(loaded.model.clone(), self.ctx_size)?)
+        Ok(Session::with_cache_type(loaded.model.clone(), self.ctx_size, self.cache_type)?)
     }
+}
+
+/// Reads the whole file, each byte straight to where it stays.
+pub fn load(path: &Path) -> Result<Loaded> {
+    let (mut file, file_bytes) = open(path)?;
+    let mut loader = Loader::new(file_bytes);
+    let name = || path.display().to_string();
+    while fill(&mut file, &mut loader).with_context(name)? {}
+    let (model, gguf) = loader.finish().with_context(name)?;
+    Ok(Loaded { model: Arc::new(model), gguf })
 }
 
 impl Loaded {

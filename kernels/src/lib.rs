@@ -9,6 +9,7 @@
 //! functions are compiled for speed where the rest is compiled for size. So nothing generic is public here.
 
 mod activation;
+mod attention;
 mod elementwise;
 mod lanes;
 mod matmul;
@@ -29,6 +30,7 @@ mod dot;
 mod dot;
 
 pub use activation::{Activation, quantize_activations};
+pub use attention::{TILE, attention_scores, attention_values, widen_f16, widen_q8_keys, widen_q8_values};
 pub use elementwise::{
     add, exp, gelu, gelu_in_place, gelu_mul, rope_adjacent, rope_halves, scale, silu, silu_in_place,
 };

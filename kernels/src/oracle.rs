@@ -26,6 +26,22 @@ pub fn sum(xs: &[f32]) -> f32 {
     close(sums)
 }
 
+/// Scores of one query against keys \[n × Dh\]: products added from zero in rising d.
+pub fn attention_scores(q: &[f32], keys: &[f32]) -> Vec<f32> {
+    keys.chunks_exact(q.len()).map(|key| q.iter().zip(key).fold(0.0, |sum, (q, k)| sum + q * k)).collect()
+}
+
+/// Values \[n × Dh\] under their weights, added from zero in rising position.
+pub fn attention_values(weights: &[f32], values: &[f32]) -> Vec<f32> {
+    let mut out = vec![0f32; values.len() / weights.len()];
+    for (weight, value) in weights.iter().zip(values.chunks_exact(out.len())) {
+        for (out, value) in out.iter_mut().zip(value) {
+            *out += weight * value;
+        }
+    }
+    out
+}
+
 /// One row of floats times one input: blocks of 32 products, each summed from zero in order, then added in order.
 pub fn float_row(w: &[f32], x: &[f32]) -> f32 {
     let mut sum = 0f32;

@@ -92,9 +92,16 @@ pub fn layer_norm(out: &mut [f32], x: &[f32], weight: &[f32], bias: Option<&[f32
     }
 }
 
+/// The largest value; NaN is passed over, and of nothing it is −∞. Of 0 and −0 it may be either.
+fn largest(xs: &[f32]) -> f32 {
+    let (fours, rest) = xs.as_chunks::<4>();
+    let max = fours.iter().fold(F4::splat(f32::NEG_INFINITY), |max, four| max.max(F4::load(four)));
+    max.to_array().iter().chain(rest).fold(f32::NEG_INFINITY, |m, x| if *x > m { *x } else { m })
+}
+
 /// Softmax in place: `xs[i] = e^(xs[i] − max) / Σ e^(xs[j] − max)`. An empty slice stays empty.
 pub fn softmax(xs: &mut [f32]) {
-    let max = xs.iter().fold(f32::NEG_INFINITY, |m, x| if *x > m { *x } else { m });
+    let max = largest(xs);
     map_in_place(xs, |x| exp4(x.sub(F4::splat(max))));
     let scale = 1.0 / sum(xs);
     crate::scale(xs, scale);
@@ -102,7 +109,7 @@ pub fn softmax(xs: &mut [f32]) {
 
 /// The largest of `xs` and Σ e^(x − largest): what a softmax divides by.
 pub fn max_and_exp_sum(xs: &[f32]) -> (f32, f32) {
-    let max = xs.iter().fold(f32::NEG_INFINITY, |m, x| if *x > m { *x } else { m });
+    let max = largest(xs);
     let shifted = |eight: [F4; 2]| eight.map(|x| exp4(x.sub(F4::splat(max))));
     let sum = sum_by_eights(
         xs.len(),

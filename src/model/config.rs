@@ -43,6 +43,7 @@ struct Architecture {
 /// Every architecture that can be run. A new one is a row here and a fixture in `tests/`.
 static ARCHITECTURES: &[Architecture] = &[
     Architecture { name: "llama", norm: Norm::Rms, rope: Some(Pairing::Adjacent), activation: Activation::Silu },
+    Architecture { name: "qwen2", norm: Norm::Rms, rope: Some(Pairing::Halves), activation: Activation::Silu },
     Architecture { name: "gpt2", norm: Norm::Layer, rope: None, activation: Activation::Gelu },
 ];
 

@@ -14,7 +14,7 @@ use super::rope::RopeTable;
 use super::tap::{Place, Site, Tap};
 use super::weights::{Layer, Linear, Model, NormWeights, Qkv};
 use crate::error::{Error, Result};
-use crate::kernels;
+use crate::kernels::{self, TILE};
 use crate::tensor::{Inputs, zeros};
 
 /// Most tokens of one call.
@@ -44,7 +44,11 @@ pub struct Scratch {
     branch: Vec<f32>,
     gate: Vec<f32>,
     up: Vec<f32>,
+    /// Queries, scores and outputs of the rows that attention takes at a time, and a tile of keys or values.
+    rows_q: Vec<f32>,
     scores: Vec<f32>,
+    rows_out: Vec<f32>,
+    tile: Vec<f32>,
     inputs: Inputs,
     logits: Vec<f32>,
     /// How many rows of `logits` the last call wrote.
@@ -59,6 +63,7 @@ impl Scratch {
     pub fn new(model: &Model, n_ctx: usize) -> Result<Scratch> {
         let config = &model.config;
         let n_batch = MAX_BATCH.min(n_ctx);
+        let n_rows = most_rows(config, n_batch);
         let batch = |width: usize| zeros(n_batch.saturating_mul(width));
         let fused = model.layers.iter().any(|layer| matches!(layer.attn_qkv, Qkv::Fused(_)));
         let widest = config.n_embd.max(config.n_ff).max(config.n_q());
@@ -75,16 +80,21 @@ impl Scratch {
             branch: batch(config.n_embd)?,
             gate: batch(config.n_ff)?,
             up: batch(config.n_ff)?,
-            scores: zeros(n_ctx)?,
+            rows_q: zeros(n_rows.saturating_mul(config.head_dim))?,
+            scores: zeros(n_rows.saturating_mul(padded(n_ctx)))?,
+            rows_out: zeros(n_rows.saturating_mul(config.head_dim))?,
+            tile: zeros(TILE.saturating_mul(config.head_dim))?,
             inputs: Inputs::new(n_batch.saturating_mul(widest))?,
             logits: zeros(config.n_vocab)?,
             n_logits: 1,
         })
     }
 
-    /// The last row of logits that was written: \[V\].
-    pub fn last_logits(&self, n_vocab: usize) -> &[f32] {
-        &self.logits[(self.n_logits - 1) * n_vocab..self.n_logits * n_vocab]
+    /// The logits that the last call wrote for one of its tokens, `back` tokens before the last one: \[V\]. Past the first
+    /// that was written, the first.
+    pub fn logits(&self, back: usize, n_vocab: usize) -> &[f32] {
+        let row = (self.n_logits - 1).saturating_sub(back);
+        &self.logits[row * n_vocab..(row + 1) * n_vocab]
     }
 
     /// Bytes that buffers and tables take, at most: a model whose queries, keys and values are in three matrices needs no
@@ -94,8 +104,38 @@ impl Scratch {
         let floats = 3 * d + 3 * q + 4 * kv + 2 * f;
         let inputs = d.max(f).max(q).div_ceil(32) * size_of::<kernels::Activation>() as u64;
         let rope = config.rope.as_ref().map_or(0, |rope| RopeTable::bytes_needed(rope, n_ctx));
-        MAX_BATCH.min(n_ctx) as u64 * (4 * floats + inputs) + 4 * (n_ctx as u64 + config.n_vocab as u64) + rope
+        let n_rows = most_rows(config, MAX_BATCH.min(n_ctx)) as u64;
+        let rows = n_rows * (2 * config.head_dim as u64 + padded(n_ctx) as u64) + (TILE * config.head_dim) as u64;
+        MAX_BATCH.min(n_ctx) as u64 * (4 * floats + inputs) + 4 * (rows + config.n_vocab as u64) + rope
     }
+
+    /// Makes room for the logits of `n` tokens, so that calls that want as many allocate nothing.
+    ///
+    /// # Errors
+    /// `Limit` where memory does not suffice.
+    pub fn reserve_logits(&mut self, n: usize, n_vocab: usize) -> Result<()> {
+        let n = n.saturating_mul(n_vocab);
+        if self.logits.len() < n {
+            let mut logits = zeros(n)?;
+            logits[..self.logits.len()].copy_from_slice(&self.logits);
+            self.logits = logits;
+        }
+        Ok(())
+    }
+}
+
+/// Most rows that attention takes at a time: enough that reading a tile of the cache costs little beside computing with
+/// it, few enough that their scores stay in the processor's cache.
+const MAX_ROWS: usize = 16;
+
+/// How many rows a batch can bring: its tokens times the query heads that share a key head.
+fn most_rows(config: &Config, n_batch: usize) -> usize {
+    MAX_ROWS.min(n_batch.saturating_mul(config.n_head / config.n_head_kv))
+}
+
+/// Positions in whole tiles.
+fn padded(n: usize) -> usize {
+    n.div_ceil(TILE).saturating_mul(TILE)
 }
 
 /// Runs `tokens` (1 to [`MAX_BATCH`] of them) at the positions from `n_past` on, and returns the logits that are wanted.
@@ -115,9 +155,7 @@ pub fn forward<'s>(
 ) -> Result<&'s [f32]> {
     check(model, cache, tokens, n_past)?;
     let n_wanted = if want == Want::All { tokens.len() } else { 1 };
-    if scratch.logits.len() < n_wanted * model.config.n_vocab {
-        scratch.logits = zeros(n_wanted * model.config.n_vocab)?;
-    }
+    scratch.reserve_logits(n_wanted, model.config.n_vocab)?;
     scratch.n_logits = n_wanted;
     let mut pass = Pass { model, config: &model.config, cache, s: scratch, n_tokens: tokens.len(), n_past, tap };
     pass.embed(tokens);
@@ -283,29 +321,53 @@ impl Pass<'_, '_> {
 
     /// Every head of every token reads the values of all positions up to its own:
     /// heads\[t, h\] = softmax(q · keysᵀ / √Dh) · values.
+    ///
+    /// The query heads of all tokens that share a key head are its rows, token by token; they are taken some at a time,
+    /// and each tile of the cache is read once for them. No row meets a tile that lies wholly in its future.
     fn attend(&mut self, layer: usize) {
-        let (dh, n_head) = (self.config.head_dim, self.config.n_head);
-        let group = n_head / self.config.n_head_kv;
-        let factor = 1.0 / (dh as f32).sqrt();
-        for t in 0..self.n_tokens {
-            let n = self.n_past + t + 1;
-            for head in 0..n_head {
-                let at = (t * n_head + head) * dh;
-                let (q, scores) = (&self.s.q[at..at + dh], &mut self.s.scores[..n]);
-                let place = |site| Place { site, layer, position: n - 1, head };
-                for (score, key) in scores.iter_mut().zip(self.cache.keys(layer, head / group, n).chunks_exact(dh)) {
-                    *score = kernels::dot(q, key);
-                }
-                visit(&mut self.tap, place(Site::Kq), scores);
-                kernels::scale(scores, factor);
-                kernels::softmax(scores);
-                visit(&mut self.tap, place(Site::KqSoftMax), scores);
-                let out = &mut self.s.heads[at..at + dh];
-                out.fill(0.0);
-                for (weight, value) in scores.iter().zip(self.cache.values(layer, head / group, n).chunks_exact(dh)) {
-                    kernels::add_scaled(out, *weight, value);
-                }
+        let group = self.config.n_head / self.config.n_head_kv;
+        let n_rows = self.n_tokens * group;
+        for kv_head in 0..self.config.n_head_kv {
+            for first in (0..n_rows).step_by(MAX_ROWS) {
+                self.attend_rows(layer, kv_head, first, MAX_ROWS.min(n_rows - first));
             }
+        }
+    }
+
+    /// Rows `first` .. `first + n` of one key head: row r is query head `r % group` of its group, of token `r / group`.
+    fn attend_rows(&mut self, layer: usize, kv_head: usize, first: usize, n: usize) {
+        let (dh, n_head, s) = (self.config.head_dim, self.config.n_head, &mut *self.s);
+        let group = n_head / self.config.n_head_kv;
+        let head = |r: usize| kv_head * group + (first + r) % group;
+        let at = |r: usize| ((first + r) / group * n_head + head(r)) * dh;
+        let ends: [usize; MAX_ROWS] = core::array::from_fn(|r| self.n_past + (first + r) / group + 1);
+        let ends = &ends[..n];
+        let n_tiles = ends[n - 1].div_ceil(TILE);
+        let stride = n_tiles * TILE;
+        let (rows_q, rows_out) = (&mut s.rows_q[..n * dh], &mut s.rows_out[..n * dh]);
+        for (r, row) in rows_q.chunks_exact_mut(dh).enumerate() {
+            row.copy_from_slice(&s.q[at(r)..at(r) + dh]);
+        }
+        for tile in 0..n_tiles {
+            let keys = self.cache.keys(layer, kv_head, tile, &mut s.tile);
+            kernels::attention_scores(&mut s.scores, stride, tile * TILE, rows_q, keys, ends);
+        }
+        let factor = 1.0 / (dh as f32).sqrt();
+        for (r, (scores, end)) in s.scores.chunks_exact_mut(stride).zip(ends).enumerate() {
+            let scores = &mut scores[..*end];
+            let place = |site| Place { site, layer, position: end - 1, head: head(r) };
+            visit(&mut self.tap, place(Site::Kq), scores);
+            kernels::scale(scores, factor);
+            kernels::softmax(scores);
+            visit(&mut self.tap, place(Site::KqSoftMax), scores);
+        }
+        rows_out.fill(0.0);
+        for tile in 0..n_tiles {
+            let values = self.cache.values(layer, kv_head, tile, &mut s.tile);
+            kernels::attention_values(rows_out, &s.scores, stride, tile * TILE, values, ends);
+        }
+        for (r, row) in rows_out.chunks_exact(dh).enumerate() {
+            s.heads[at(r)..at(r) + dh].copy_from_slice(row);
         }
     }
 

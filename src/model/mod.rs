@@ -11,7 +11,7 @@ mod rope;
 mod tap;
 mod weights;
 
-pub use cache::KvCache;
+pub use cache::{CacheType, KvCache};
 pub use config::{Activation, Config, Norm, Pairing, Rope};
 pub use forward::{MAX_BATCH, Scratch, Want, forward};
 pub use load::Loader;

@@ -13,7 +13,8 @@ pub enum Site {
     Kcur,
     /// Values: \[T × K·Dh\].
     Vcur,
-    /// Scores of one head and one token against all positions up to it, before scaling: \[position + 1\].
+    /// Scores of one head and one token against all positions up to it, before scaling: \[position + 1\]. Heads that share
+    /// their keys come together, token by token; `Place` says which one it is.
     Kq,
     /// The same after scaling and softmax: the attention weights.
     KqSoftMax,

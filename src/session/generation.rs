@@ -1,6 +1,7 @@
 //! A text that grows by one token a call.
 
 use super::Session;
+use super::drafts::{Drafted, Drafter, Speculation};
 use crate::error::Result;
 use crate::kernels;
 use crate::sampler::{Sampler, SamplerOptions};
@@ -16,6 +17,8 @@ pub struct GenerateOptions {
     pub max_tokens: Option<u32>,
     /// Tokens that end the text; they are not part of it.
     pub stop_tokens: Vec<u32>,
+    /// Whether the next tokens are guessed, so that several can be computed at once. Never changes the text.
+    pub speculation: Speculation,
 }
 
 /// One step of a generation.
@@ -53,10 +56,15 @@ pub enum StopReason {
 ///
 /// Each call of `next` does a bounded piece of work: at most [`crate::model::MAX_BATCH`] tokens of the prompt, or one
 /// new token. To stop, stop calling; the session stays usable and remembers the text so far.
+///
+/// With [`Speculation`] a call may compute further tokens that are only guessed. Each position is still sampled from its
+/// own logits, with the draws that it would get without a guess, and a guess counts only while it equals the token that
+/// was sampled: text, probabilities and draws are the same in every bit, however good or bad the guesses.
 #[derive(Debug)]
 pub struct Generation<S> {
     session: S,
     sampler: Sampler,
+    drafter: Drafter,
     stop_tokens: Vec<u32>,
     n_left: u32,
     n_prompt: usize,
@@ -69,14 +77,17 @@ impl<S: BorrowMut<Session>> Generation<S> {
     /// Prepares the session for `prompt`; see [`Session::prepare`] for what of it is computed anew.
     ///
     /// # Errors
-    /// `Argument` and `Limit` as [`Session::prepare`]; `Argument` for sampler options out of range.
+    /// `Argument` and `Limit` as [`Session::prepare`]; `Argument` for sampler options out of range, or a draft model with a
+    /// vocabulary of another size; `Limit` where there is no memory for drafts.
     pub fn new(mut session: S, prompt: &[u32], options: GenerateOptions) -> Result<Generation<S>> {
         let n_vocab = session.borrow().model().config().n_vocab;
         let sampler = Sampler::new(options.sampler, n_vocab)?;
+        let drafter = Drafter::new(options.speculation, session.borrow_mut(), &sampler, prompt)?;
         session.borrow_mut().prepare(prompt)?;
         Ok(Generation {
             session,
             sampler,
+            drafter,
             stop_tokens: options.stop_tokens,
             n_left: options.max_tokens.unwrap_or(u32::MAX),
             n_prompt: prompt.len(),
@@ -96,6 +107,11 @@ impl<S: BorrowMut<Session>> Generation<S> {
         &self.session.borrow().tokens()[self.n_prompt..]
     }
 
+    /// How many tokens were guessed so far, and how many of them came.
+    pub fn drafted(&self) -> Drafted {
+        self.drafter.drafted
+    }
+
     /// Gives the session back.
     pub fn into_session(self) -> S {
         self.session
@@ -105,6 +121,7 @@ impl<S: BorrowMut<Session>> Generation<S> {
         let session = self.session.borrow_mut();
         if self.prefilling {
             session.forward(&[])?;
+            self.drafter.prefill();
             self.prefilling = session.n_pending() > 0;
             return Ok(Some(Step::Prefill { n_done: session.n_past(), n_total: self.n_prompt }));
         }
@@ -117,7 +134,11 @@ impl<S: BorrowMut<Session>> Generation<S> {
             return Ok(None);
         }
         if session.n_pending() > 0 {
-            session.forward(&[])?;
+            // The last token that is asked for needs no successor.
+            match self.drafter.propose(session, &self.sampler, self.n_left as usize - 1) {
+                [] => session.forward(&[])?,
+                draft => session.foresee(draft)?,
+            };
         }
         let token = self.sampler.sample(session.logits(), session.tokens())?;
         if self.stop_tokens.contains(&token) {
@@ -125,7 +146,9 @@ impl<S: BorrowMut<Session>> Generation<S> {
             return Ok(None);
         }
         let probability = kernels::probability(session.logits(), token as usize);
+        let foreseen = session.n_foreseen() > 0;
         session.accept(token)?;
+        self.drafter.drafted.accepted += u32::from(foreseen && session.n_pending() == 0);
         self.n_left -= 1;
         Ok(Some(Step::Token { token, probability }))
     }

@@ -1,11 +1,13 @@
 //! What changes while a model runs: the text so far, its keys and values, and the generation that extends it.
 
+mod drafts;
 mod generation;
 
+pub use drafts::{Drafted, MAX_DRAFT, Speculation};
 pub use generation::{GenerateOptions, Generation, Step, StopReason};
 
 use crate::error::{Error, Result};
-use crate::model::{Config, KvCache, MAX_BATCH, Model, Scratch, Tap, Want, forward};
+use crate::model::{CacheType, Config, KvCache, MAX_BATCH, Model, Scratch, Tap, Want, forward};
 use std::sync::Arc;
 
 /// The context where none is asked for: the model's own, but at most this.
@@ -15,6 +17,7 @@ pub const DEFAULT_N_CTX: usize = 2048;
 ///
 /// Its text is a list of tokens. The first `n_past` of them are computed (their keys and values are in the cache); the
 /// rest is pending. [`accept`](Session::accept) adds to the text, [`forward`](Session::forward) computes.
+/// [`foresee`](Session::foresee) also computes tokens that may come next; those that do come are then computed already.
 #[derive(Debug)]
 pub struct Session {
     model: Arc<Model>,
@@ -22,6 +25,8 @@ pub struct Session {
     scratch: Scratch,
     tokens: Vec<u32>,
     n_past: usize,
+    /// Tokens that are computed after the text, without being part of it: the next one last. Nothing is pending then.
+    foreseen: Vec<u32>,
 }
 
 impl Session {
@@ -31,15 +36,24 @@ impl Session {
     /// `Argument` for a context of 0, or one longer than the model has learned positions for; `Limit` where memory does
     /// not suffice.
     pub fn new(model: Arc<Model>, n_ctx: Option<u32>) -> Result<Session> {
+        Session::with_cache_type(model, n_ctx, CacheType::F32)
+    }
+
+    /// As [`new`](Self::new), with keys and values kept in another type than f32.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_cache_type(model: Arc<Model>, n_ctx: Option<u32>, cache_type: CacheType) -> Result<Session> {
         let n_ctx = Session::choose_n_ctx(&model, n_ctx)?;
         Ok(Session {
-            cache: KvCache::new(model.config(), n_ctx)?,
+            cache: KvCache::new(model.config(), n_ctx, cache_type)?,
             scratch: Scratch::new(&model, n_ctx)?,
             tokens: crate::tensor::zeros(n_ctx).map(|mut tokens| {
                 tokens.clear();
                 tokens
             })?,
             n_past: 0,
+            foreseen: Vec::new(),
             model,
         })
     }
@@ -56,8 +70,8 @@ impl Session {
     }
 
     /// Bytes of memory that a session with room for `n_ctx` tokens takes.
-    pub fn bytes_needed(config: &Config, n_ctx: usize) -> u64 {
-        KvCache::bytes_needed(config, n_ctx).saturating_add(Scratch::bytes_needed(config, n_ctx))
+    pub fn bytes_needed(config: &Config, n_ctx: usize, cache_type: CacheType) -> u64 {
+        KvCache::bytes_needed(config, n_ctx, cache_type).saturating_add(Scratch::bytes_needed(config, n_ctx))
     }
 
     /// The model that runs.
@@ -68,6 +82,11 @@ impl Session {
     /// The most tokens that the text can have.
     pub fn n_ctx(&self) -> usize {
         self.cache.n_ctx()
+    }
+
+    /// How keys and values are kept.
+    pub fn cache_type(&self) -> CacheType {
+        self.cache.cache_type()
     }
 
     /// The text so far.
@@ -105,6 +124,7 @@ impl Session {
         self.check_vocabulary(tokens)?;
         let shared = self.tokens[..self.n_past].iter().zip(tokens).take_while(|(a, b)| a == b).count();
         self.n_past = shared.min(tokens.len() - 1);
+        self.foreseen.clear();
         self.tokens.clear();
         self.tokens.extend_from_slice(tokens);
         Ok(self.n_past)
@@ -113,15 +133,24 @@ impl Session {
     /// Makes the text empty.
     pub fn clear(&mut self) {
         self.tokens.clear();
+        self.foreseen.clear();
         self.n_past = 0;
     }
 
-    /// Adds a token to the text, to be computed by the next [`forward`](Session::forward).
+    /// Adds a token to the text, to be computed by the next [`forward`](Session::forward), unless it is the next one that
+    /// was [foreseen](Session::foresee): that one is computed.
     ///
     /// # Errors
     /// `Argument` for a token outside the vocabulary, `Limit` where the context is full.
     pub fn accept(&mut self, token: u32) -> Result<()> {
-        self.append(&[token])
+        self.append(&[token])?;
+        if self.foreseen.last() == Some(&token) {
+            self.foreseen.pop();
+            self.n_past += 1;
+        } else {
+            self.foreseen.clear();
+        }
+        Ok(())
     }
 
     /// Adds all of `tokens` to the text, or none.
@@ -165,18 +194,57 @@ impl Session {
         self.run(tokens, Want::All, Some(tap))
     }
 
+    /// Computes what is pending and, after it, `draft`: tokens that may come next but are not yet part of the text.
+    /// Returns the logits of the text's last token, \[V\], in the same bits as without a draft. While
+    /// [`accept`](Session::accept) is given the tokens of the draft, their logits are there without another call; at the
+    /// first other token the rest is forgotten.
+    ///
+    /// # Errors
+    /// As [`forward`](Session::forward); `Limit` where text and draft together exceed the context, `Argument` where nothing
+    /// is pending or pending tokens and draft are more than [`MAX_BATCH`]. The text stays as it was in any case.
+    pub fn foresee(&mut self, draft: &[u32]) -> Result<&[f32]> {
+        let n_text = self.tokens.len();
+        if n_text == self.n_past {
+            return Err(Error::Argument("nothing is pending: accept a token first".into()));
+        }
+        self.append(draft)?;
+        let Session { model, cache, scratch, tokens, n_past, .. } = self;
+        let done = forward(model, cache, scratch, &tokens[*n_past..], *n_past, Want::All, None).map(|_| ());
+        tokens.truncate(n_text);
+        done?;
+        self.n_past = n_text;
+        self.foreseen.clear();
+        self.foreseen.extend(draft.iter().rev());
+        Ok(self.logits())
+    }
+
+    /// How many tokens after the text are computed.
+    pub fn n_foreseen(&self) -> usize {
+        self.foreseen.len()
+    }
+
+    /// Makes room for drafts of up to `n` tokens, so that [`foresee`](Session::foresee) allocates nothing.
+    ///
+    /// # Errors
+    /// `Limit` where memory does not suffice.
+    pub fn reserve_draft(&mut self, n: usize) -> Result<()> {
+        self.foreseen.reserve(n);
+        self.scratch.reserve_logits(n + 1, self.model.config().n_vocab)
+    }
+
     fn run(&mut self, tokens: &[u32], want: Want, tap: Option<&mut dyn Tap>) -> Result<&[f32]> {
         self.append(tokens)?;
-        let Session { model, cache, scratch, tokens, n_past } = self;
+        let Session { model, cache, scratch, tokens, n_past, foreseen } = self;
         let end = tokens.len().min(*n_past + MAX_BATCH);
         let logits = forward(model, cache, scratch, &tokens[*n_past..end], *n_past, want, tap)?;
         *n_past = end;
+        foreseen.clear();
         Ok(logits)
     }
 
-    /// The logits of the last token computed: \[V\]. Zeros before the first.
+    /// The logits of the text's last token that is computed: \[V\]. Zeros before the first.
     pub fn logits(&self) -> &[f32] {
-        self.scratch.last_logits(self.model.config().n_vocab)
+        self.scratch.logits(self.foreseen.len(), self.model.config().n_vocab)
     }
 
     fn check_vocabulary(&self, tokens: &[u32]) -> Result<()> {

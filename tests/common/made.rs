@@ -72,6 +72,34 @@ pub fn llama(shape: Shape, format: Format) -> Made {
     made
 }
 
+/// As [`llama`], with biases at queries, keys and values, halves turned together, and a tied output.
+pub fn qwen2(shape: Shape, format: Format) -> Made {
+    let mut made = Made::begin("qwen2", shape);
+    made.set("qwen2.attention.head_count_kv", Value::Int(shape.n_head_kv.into()));
+    made.set("qwen2.attention.layer_norm_rms_epsilon", Value::Float(1e-6));
+    made.set("qwen2.rope.freq_base", Value::Float(1e6));
+    made.bpe(shape);
+    made.set("tokenizer.ggml.pre", Value::Str("qwen2".into()));
+    let (d, f, n_kv) = (shape.n_embd, shape.n_ff, shape.n_embd / shape.n_head * shape.n_head_kv);
+    let v = made.n_vocab();
+    made.matrix("token_embd.weight", d, v, format);
+    for layer in 0..shape.n_layer {
+        let name = |part: &str| format!("blk.{layer}.{part}");
+        made.vector(&name("attn_norm.weight"), d, 1.0);
+        for (part, rows) in [("attn_q", d), ("attn_k", n_kv), ("attn_v", n_kv)] {
+            made.matrix(&name(&format!("{part}.weight")), d, rows, format);
+            made.vector(&name(&format!("{part}.bias")), rows, 0.0);
+        }
+        made.matrix(&name("attn_output.weight"), d, d, format);
+        made.vector(&name("ffn_norm.weight"), d, 1.0);
+        made.matrix(&name("ffn_gate.weight"), d, f, format);
+        made.matrix(&name("ffn_up.weight"), d, f, format);
+        made.matrix(&name("ffn_down.weight"), f, d, format);
+    }
+    made.vector("output_norm.weight", d, 1.0);
+    made
+}
+
 /// As [`llama`], in the other architecture: learned positions, fused attention, biases, and a tied output.
 pub fn gpt2(shape: Shape, format: Format) -> Made {
     let mut made = Made::begin("gpt2", shape);

@@ -1,0 +1,193 @@
+//! Guesses at the next tokens, so that several positions are computed in one pass over the weights.
+//!
+//! # Source
+//! Y. Leviathan, M. Kalman, Y. Matias, *Fast inference from Transformers via speculative decoding*,
+//! <https://arxiv.org/abs/2211.17192>; lookup in the text: A. Saxena, *Prompt lookup decoding*,
+//! <https://github.com/apoorvumang/prompt-lookup-decoding>. Other than there, a guess is accepted only where it equals the
+//! token that plain sampling draws, so that a seeded text stays what it is.
+
+use super::Session;
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::sampler::Sampler;
+use std::sync::Arc;
+
+/// Where guesses come from.
+#[derive(Debug, Clone, Default)]
+pub enum Speculation {
+    /// There are none.
+    #[default]
+    Off,
+    /// The text itself: what followed where its last tokens stood before.
+    Lookup,
+    /// A second model with the same vocabulary, smaller than the first.
+    Draft(Arc<Model>),
+}
+
+/// How guessing went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Drafted {
+    /// Tokens that were guessed and computed.
+    pub proposed: u32,
+    /// Those of them that came.
+    pub accepted: u32,
+}
+
+/// Most tokens guessed at a time.
+pub const MAX_DRAFT: usize = 12;
+/// Tokens guessed at first.
+const FIRST_DRAFT: usize = 4;
+/// How many of the last tokens must have stood before, at least, for what followed them to be a guess.
+const MIN_MATCH: usize = 2;
+/// Longer matches are no better.
+const MAX_MATCH: usize = 8;
+
+/// Makes the guesses of one generation.
+#[derive(Debug)]
+pub(super) struct Drafter {
+    source: Source,
+    draft: Vec<u32>,
+    /// How long the next draft may be: twice as long after one that came whole, half after one of which less than half
+    /// came.
+    n_draft: usize,
+    pub(super) drafted: Drafted,
+    /// What was drafted before the last draft.
+    before: Drafted,
+}
+
+#[derive(Debug)]
+enum Source {
+    Nothing,
+    Text,
+    /// The draft model's own view of the text, and a sampler with the same options as the generation's.
+    Model(Box<(Session, Sampler)>),
+}
+
+impl Drafter {
+    /// For a generation of `session` from `prompt` with `sampler`.
+    ///
+    /// # Errors
+    /// `Argument` for a draft model with a vocabulary of another size, `Limit` where memory does not suffice.
+    pub(super) fn new(
+        speculation: Speculation,
+        session: &mut Session,
+        sampler: &Sampler,
+        prompt: &[u32],
+    ) -> Result<Drafter> {
+        let source = match speculation {
+            Speculation::Off => Source::Nothing,
+            Speculation::Lookup => Source::Text,
+            Speculation::Draft(model) => {
+                let (n_vocab, n_draft_vocab) = (session.model().config().n_vocab, model.config().n_vocab);
+                if n_vocab != n_draft_vocab {
+                    return Err(Error::Argument(format!(
+                        "the draft model has {n_draft_vocab} tokens and the model {n_vocab}: they must share a vocabulary"
+                    )));
+                }
+                let n_ctx = session.n_ctx().min(model.max_positions().unwrap_or(usize::MAX));
+                let mut view = Session::new(model, Some(n_ctx as u32))?;
+                let _ = view.prepare(prompt); // a prompt that is too long for the draft model is not for it to refuse
+                Source::Model(Box::new((view, sampler.clone())))
+            }
+        };
+        let guesses = !matches!(source, Source::Nothing);
+        if guesses {
+            session.reserve_draft(MAX_DRAFT)?;
+        }
+        let nothing = Drafted::default();
+        let draft = Vec::with_capacity(if guesses { MAX_DRAFT } else { 0 });
+        Ok(Drafter { source, draft, n_draft: FIRST_DRAFT, drafted: nothing, before: nothing })
+    }
+
+    /// Computes a piece of the prompt in the draft model, if there is one.
+    pub(super) fn prefill(&mut self) {
+        if let Source::Model(pair) = &mut self.source
+            && pair.0.n_pending() > 0
+        {
+            let _ = pair.0.forward(&[]); // a draft model that computes no numbers shows when it is sampled
+        }
+    }
+
+    /// Tokens that may follow the text, at most `n_left`; none where nothing suggests itself, or the guess fails.
+    pub(super) fn propose(&mut self, session: &Session, sampler: &Sampler, n_left: usize) -> &[u32] {
+        self.draft.clear();
+        if let Source::Nothing = self.source {
+            return &self.draft;
+        }
+        self.adapt();
+        let n = self.n_draft.min(n_left).min(session.n_ctx() - session.tokens().len());
+        match &mut self.source {
+            Source::Nothing => {}
+            Source::Text => self.draft.extend_from_slice(looked_up(session.tokens(), n)),
+            Source::Model(pair) => {
+                let (view, own) = &mut **pair;
+                own.set_rng(sampler.rng().clone()); // the draws that the real tokens will get
+                let _ = imagine(view, own, session.tokens(), n, &mut self.draft);
+            }
+        }
+        self.before = self.drafted;
+        self.drafted.proposed += self.draft.len() as u32;
+        &self.draft
+    }
+
+    fn adapt(&mut self) {
+        let proposed = self.drafted.proposed - self.before.proposed;
+        let accepted = self.drafted.accepted - self.before.accepted;
+        if proposed > 0 && accepted == proposed {
+            self.n_draft = (2 * self.n_draft).min(MAX_DRAFT);
+        } else if 2 * accepted < proposed {
+            self.n_draft = (self.n_draft / 2).max(1);
+        }
+    }
+}
+
+/// What followed where the text's last tokens stood before, at most `n` tokens: after the longest match, of equal ones the
+/// latest.
+fn looked_up(text: &[u32], n: usize) -> &[u32] {
+    let (mut best, mut start) = (MIN_MATCH - 1, text.len());
+    for end in (1..text.len()).rev() {
+        let same = text[..end].iter().rev().zip(text.iter().rev()).take_while(|(a, b)| a == b);
+        let n_same = same.take(MAX_MATCH).count();
+        if n_same > best {
+            (best, start) = (n_same, end);
+            if n_same == MAX_MATCH {
+                break;
+            }
+        }
+    }
+    &text[start..text.len().min(start + n)]
+}
+
+/// Continues `text` by up to `n` tokens in the draft model's view, into `draft`. A view that is more than a batch behind
+/// catches up first.
+fn imagine(view: &mut Session, sampler: &mut Sampler, text: &[u32], n: usize, draft: &mut Vec<u32>) -> Result<()> {
+    view.prepare(text)?;
+    view.forward(&[])?;
+    let n = if view.n_pending() > 0 { 0 } else { n.min(view.n_ctx() - text.len()) };
+    for i in 0..n {
+        if i > 0 {
+            view.forward(&[])?;
+        }
+        let token = sampler.sample(view.logits(), view.tokens())?;
+        view.accept(token)?;
+        draft.push(token);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_match_is_continued_and_of_equal_ones_the_latest() {
+        assert_eq!(looked_up(&[], 4), []);
+        assert_eq!(looked_up(&[1, 2, 3], 4), []);
+        assert_eq!(looked_up(&[1, 2, 1], 4), [], "one token alone suggests nothing");
+        assert_eq!(looked_up(&[1, 2, 7, 8, 1, 2], 4), [7, 8, 1, 2]);
+        assert_eq!(looked_up(&[1, 2, 7, 8, 1, 2], 2), [7, 8]);
+        assert_eq!(looked_up(&[1, 2, 7, 1, 2, 8, 1, 2], 1), [8]);
+        assert_eq!(looked_up(&[5, 1, 2, 7, 1, 2, 8, 5, 1, 2], 1), [7]);
+        assert_eq!(looked_up(&[3, 3, 3], 4), [3]);
+    }
+}
