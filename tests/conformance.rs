@@ -14,7 +14,7 @@ use pagelm::kernels;
 use pagelm::model::{Model, Place, Site, Tap};
 use pagelm::quant::Format;
 use pagelm::sampler::SamplerOptions;
-use pagelm::session::{GenerateOptions, Generation, Session, Step};
+use pagelm::session::{GenerateOptions, Generation, Session, Speculation, Step};
 use std::collections::HashMap;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -34,6 +34,15 @@ fn main() -> ExitCode {
     let nano = nano.each_ref().map(String::as_str);
     trials.push(needs(&nano, "gpt_nano_sort_logits", || recorded_logits("gpt-nano-sort-f32", 2e-4)));
     trials.push(needs(&[nano[0], PARTIALS], "gpt_nano_sort_partials", recorded_partials));
+    let drafts = ["models/stories260K-f32.gguf", "models/stories260K-q6_k.gguf"];
+    trials.push(needs(&drafts, "guessing_changes_nothing_in_200_texts_of_stories260k", || {
+        let draft = Speculation::Draft(model("stories260K-q6_k"));
+        guessing(&model("stories260K-f32"), &[Speculation::Lookup, draft], 40);
+    }));
+    trials.push(always("guessing_changes_nothing_in_200_texts_of_the_story_model", || {
+        let story = concat!(env!("CARGO_MANIFEST_DIR"), "/www/models/story.gguf");
+        guessing(&made::load(&std::fs::read(story).unwrap()).0, &[Speculation::Lookup], 8);
+    }));
     trials.push(always("qwen2_logits_by_transformers", qwen2_logits));
     for format in [Format::Q6_K, Format::Q4_0, Format::Q8_0, Format::F16, Format::BF16] {
         for (name, make) in [("llama", made::llama as fn(_, _) -> _), ("gpt2", made::gpt2), ("qwen2", made::qwen2)] {
@@ -156,13 +165,46 @@ fn recorded_greedy_ids(stem: &str, tolerance: f32) {
 
 fn greedy(model: &Arc<Model>, prompt: &[u32], n: usize) -> Vec<u32> {
     let sampler = SamplerOptions { temperature: 0.0, ..SamplerOptions::default() };
-    let options = GenerateOptions { sampler, max_tokens: Some(n as u32), stop_tokens: Vec::new(), ..GenerateOptions::default() };
+    let options =
+        GenerateOptions { sampler, max_tokens: Some(n as u32), stop_tokens: Vec::new(), ..GenerateOptions::default() };
     let generation = Generation::new(Session::new(model.clone(), None).unwrap(), prompt, options).unwrap();
     let token = |step: pagelm::Result<Step>| match step.unwrap() {
         Step::Token { token, .. } => Some(token),
         Step::Prefill { .. } => None,
     };
     generation.filter_map(token).collect()
+}
+
+/// Texts that begin in the middle of a story, greedy and sampled: tokens and probabilities with guesses, and without.
+fn guessing(model: &Arc<Model>, sources: &[Speculation], n_tokens: u32) {
+    let story = greedy(model, &[1], 240);
+    for (k, source) in sources.iter().enumerate() {
+        let (mut proposed, mut accepted) = (0, 0);
+        for i in 0..200_usize {
+            let prompt = &story[i..i + 2 + i % 37];
+            let sampler =
+                SamplerOptions { temperature: [0.0, 0.4, 0.8][i % 3], seed: i as u32, ..SamplerOptions::default() };
+            let run = |speculation| {
+                let options = GenerateOptions {
+                    sampler: sampler.clone(),
+                    max_tokens: Some(n_tokens),
+                    speculation,
+                    ..Default::default()
+                };
+                let session = Session::new(model.clone(), Some(100)).unwrap();
+                let mut generation = Generation::new(session, prompt, options).unwrap();
+                let steps: Vec<Step> = generation.by_ref().map(|step| step.unwrap()).collect();
+                (steps, generation.drafted())
+            };
+            let ((want, _), (got, drafted)) = (run(Speculation::Off), run(source.clone()));
+            assert_eq!(got, want, "text {i}, source {k}");
+            (proposed, accepted) = (proposed + drafted.proposed, accepted + drafted.accepted);
+        }
+        if std::env::var_os("PAGELM_SHOW_DEVIATIONS").is_some() {
+            println!("{proposed} tokens guessed, {accepted} came");
+        }
+        assert!(accepted > 0 && accepted < proposed, "{accepted} of {proposed}");
+    }
 }
 
 /// A model made here, and made once more, from the same random numbers, by `tests/fixtures/qwen2.py`, which recorded what

@@ -3,7 +3,7 @@
 use crate::model_file::{read_header, tokenizer};
 use anyhow::Result;
 use pagelm::gguf::{Array, Gguf, Value};
-use pagelm::model::{Config, Model};
+use pagelm::model::{CacheType, Config, Model};
 use pagelm::quant::Format;
 use pagelm::session::{DEFAULT_N_CTX, Session};
 use serde::Serialize;
@@ -288,7 +288,8 @@ impl Shape {
 impl Memory {
     fn new(gguf: &Gguf, config: &Config, ctx_size: Option<u32>) -> Memory {
         let n_ctx = ctx_size.map_or(config.n_ctx_train.min(DEFAULT_N_CTX), |n| n as usize);
-        let (weight_bytes, session_bytes) = (Model::bytes_needed(gguf), Session::bytes_needed(config, n_ctx));
+        let session_bytes = Session::bytes_needed(config, n_ctx, CacheType::F32);
+        let weight_bytes = Model::bytes_needed(gguf);
         Memory { n_ctx, weight_bytes, session_bytes, total_bytes: weight_bytes.saturating_add(session_bytes) }
     }
 

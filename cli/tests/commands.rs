@@ -6,6 +6,7 @@ mod made;
 
 use made::{Made, Shape};
 use pagelm::gguf::{Gguf, Value};
+use pagelm::model::CacheType;
 use pagelm::quant::Format;
 use pagelm::sampler::SamplerOptions;
 use pagelm::session::{GenerateOptions, Generation, Session, Step};
@@ -92,7 +93,7 @@ fn generate_gives_the_tokens_of_the_engine() {
     let args = ["generate", "--model", &model, "--prompt", "ab a", "--n-predict", "30", "--seed", "7"];
     let report = json(&[&args[..], &["--json"]].concat());
     let keys: Vec<&String> = report.as_object().unwrap().keys().collect();
-    assert_eq!(keys.len(), 7);
+    assert_eq!(keys.len(), 9);
     assert_eq!((&report["seed"], &report["stop_reason"]), (&7.into(), &"maxTokens".into()));
     assert!(report["prefill_ms"].as_f64().unwrap() > 0.0 && report["decode_ms"].as_f64().unwrap() > 0.0);
     let tokenizer = tokenizer(&made);
@@ -102,6 +103,7 @@ fn generate_gives_the_tokens_of_the_engine() {
         sampler: SamplerOptions { seed: 7, ..SamplerOptions::default() },
         max_tokens: Some(30),
         stop_tokens: tokenizer.ends().to_vec(),
+        ..GenerateOptions::default()
     };
     let generation = Generation::new(Session::new(made.load(), None).unwrap(), &prompt, options).unwrap();
     let tokens: Vec<u32> = generation
@@ -115,6 +117,32 @@ fn generate_gives_the_tokens_of_the_engine() {
     let output = run(&args, b"");
     assert_eq!(String::from_utf8(output.stdout).unwrap(), report["text"].as_str().unwrap());
     assert!(String::from_utf8(output.stderr).unwrap().starts_with("pagelm: seed 7\n"));
+}
+
+#[test]
+fn generate_guesses_without_changing_the_text() {
+    let made = llama();
+    let model = file("guess.gguf", &made.write());
+    let small = file("guess-draft.gguf", &made::llama(Shape { n_layer: 1, ..SHAPE }, Format::Q8_0).write());
+    let args = ["generate", "-m", &model, "-p", "ab ab ab a", "--n-predict", "60", "--temperature", "0", "--json"];
+    let with = |more: &[&str]| json(&[&args[..], more].concat());
+    let plain = with(&[]);
+    assert_eq!((&plain["proposed_tokens"], &plain["accepted_tokens"]), (&0.into(), &0.into()));
+    for source in ["lookup", &small] {
+        let guessed = with(&["--speculate", source]);
+        assert_eq!((&guessed["tokens"], &guessed["text"]), (&plain["tokens"], &plain["text"]));
+        assert!(guessed["proposed_tokens"].as_u64() >= guessed["accepted_tokens"].as_u64());
+        assert_ne!(guessed["proposed_tokens"], 0);
+    }
+    let other = file("guess-other.gguf", &made::gpt2(SHAPE, Format::F32).write());
+    fails(&["generate", "-m", &model, "--speculate", &other], b"", "another vocabulary");
+    fails(&["generate", "-m", &model, "--speculate", "nowhere.gguf"], b"", "the draft model");
+    // a rounded cache takes less memory, and its text is its own
+    for cache_type in ["f16", "q8_0"] {
+        let (plain, guessed) =
+            (with(&["--cache-type", cache_type]), with(&["--cache-type", cache_type, "--speculate", "lookup"]));
+        assert_eq!(guessed["tokens"], plain["tokens"]);
+    }
 }
 
 #[test]
@@ -165,7 +193,7 @@ fn generate_refuses() {
     misused(&["generate", "-m", &model, "--seed", "-1"], "--seed");
     misused(&["generate", "-m", &model, "--n-predict", "many"], "--n-predict");
     for command in ["generate", "logits", "score"] {
-        misused(&[command, "-m", &model, "--cache-type", "f16"], "f16 and q8_0 are not there yet");
+        misused(&[command, "-m", &model, "--cache-type", "q4_0"], "f32, f16 or q8_0");
     }
 }
 
@@ -357,7 +385,7 @@ fn inspect_says_what_is_there_and_what_is_wrong() {
         (memory["n_ctx"].as_u64(), memory["session_bytes"].as_u64()),
         (Some(50), {
             let config = made.load().config().clone();
-            Some(Session::bytes_needed(&config, 50))
+            Some(Session::bytes_needed(&config, 50, CacheType::F32))
         })
     );
     assert_eq!(report["file_bytes"], whole.len());

@@ -24,7 +24,7 @@ export interface Loader {
   readonly totalBytes: number | undefined;
   readonly receivedBytes: number;
   /** Consumes the loader. */
-  finish(nCtx?: number): Engine;
+  finish(nCtx?: number, cacheType?: CacheType): Engine;
   free(): void;
 }
 
@@ -39,12 +39,17 @@ export interface Engine {
   step(): Step;
   /** Forgets the running generation; the cache stays for the next prompt with the same beginning. */
   cancel(): void;
+  /** Of the last generation that ended: how many tokens were guessed, and how many of them came. */
+  drafted(): Uint32Array;
   /** n_tokens × n_vocab, from an empty cache. */
   logits(tokens: Uint32Array): Float32Array<ArrayBuffer>;
   /** Generates on this thread into a DOM element. */
   generateInto(element: Element, prompt: string, options: EngineOptions, signal?: AbortSignal): Promise<Report>;
   free(): void;
 }
+
+/** How the engine keeps keys and values. */
+export type CacheType = "f32" | "f16" | "q8_0";
 
 /** What the engine knows about a loaded model. Counts are plain numbers, sizes are in bytes. */
 export interface EngineInfo {
@@ -72,6 +77,8 @@ export interface EngineInfo {
   headDim: number;
   nFf: number;
   weightBytes: number;
+  /** How keys and values are kept. */
+  cacheType: CacheType;
   cacheBytes: number;
 }
 
@@ -79,6 +86,7 @@ export interface EngineInfo {
 export interface EngineOptions {
   maxTokens?: number;
   parseSpecial?: boolean;
+  speculative?: "lookup";
   temperature?: number;
   topK?: number;
   topP?: number;

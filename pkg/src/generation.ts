@@ -2,7 +2,7 @@ import type { EngineOptions } from "./binding.js";
 import type { Connection } from "./connection.js";
 import { abortError, fromWire, PageLmError } from "./errors.js";
 import { type Prompt, toEngineOptions, toEnginePrompt } from "./options.js";
-import { AHEAD, type Response, type ResponseOf } from "./protocol.js";
+import { AHEAD, type Measured, type Response, type ResponseOf } from "./protocol.js";
 import type { GenerateOptions, Piece, Report } from "./types.js";
 
 /** What a generation needs of its model. */
@@ -177,18 +177,20 @@ export class Generation implements AsyncIterableIterator<Piece, undefined> {
     this.#owner.over(this); // the worker sees the cancellation before anything that is sent from now on
   }
 
-  #complete({ text, stopReason, prefillMs, decodeMs }: ResponseOf<"end">): void {
-    this.#finish(this.#makeReport(text, stopReason, prefillMs, decodeMs));
+  #complete(end: ResponseOf<"end">): void {
+    this.#finish(this.#makeReport(end.text, end.stopReason, end));
   }
 
-  #finishAborted({ prefillMs, decodeMs }: { prefillMs: number; decodeMs: number }): void {
-    this.#finish(this.#makeReport("", "aborted", prefillMs, decodeMs));
+  #finishAborted(measured: Measured): void {
+    this.#finish(this.#makeReport("", "aborted", measured));
   }
 
-  #makeReport(rest: string, stopReason: Report["stopReason"], prefillMs: number, decodeMs: number): Report {
+  #makeReport(rest: string, stopReason: Report["stopReason"], measured: Measured): Report {
+    const { prefillMs, decodeMs, proposedTokens, acceptedTokens } = measured;
     const { promptTokens, reusedTokens, seed } = this.#started as ResponseOf<"started">;
     const [text, tokens] = [this.#text + rest, this.#tokens];
-    return { text, tokens, promptTokens, reusedTokens, seed, stopReason, prefillMs, decodeMs };
+    const done = { text, tokens, promptTokens, reusedTokens, seed, stopReason };
+    return { ...done, prefillMs, decodeMs, proposedTokens, acceptedTokens };
   }
 
   #finish(report: Report): void {

@@ -3,7 +3,7 @@ import type { Engine, Step } from "./binding.js";
 import { BUSY, isFatal, PageLmError, toPageLmError, toWire } from "./errors.js";
 import type { Build } from "./features.js";
 import { loadEngine } from "./load.js";
-import type { Request, Response } from "./protocol.js";
+import type { Measured, Request, Response } from "./protocol.js";
 import { Turns } from "./turns.js";
 
 /** Posts a response to the page. */
@@ -67,7 +67,7 @@ export class Host {
         const run = this.#run;
         if (run?.id !== id) return;
         this.#end(run);
-        return this.#post({ type: "stopped", id, prefillMs: run.prefillMs, decodeMs: run.decodeMs });
+        return this.#post({ type: "stopped", id, ...this.#measured(run) });
       }
       case "tokenize": {
         const tokens = this.#ready().tokenize(request.text, request.addSpecial, request.parseSpecial);
@@ -85,10 +85,10 @@ export class Host {
     }
   }
 
-  async #open({ id, source, nCtx, build }: Extract<Request, { type: "load" }>): Promise<void> {
+  async #open({ id, source, nCtx, cacheType, build }: Extract<Request, { type: "load" }>): Promise<void> {
     const onProgress = (progress: { receivedBytes: number; totalBytes: number | undefined }) =>
       this.#post({ type: "progress", id, ...progress });
-    const loaded = await this.#load(source, { nCtx, build, onProgress });
+    const loaded = await this.#load(source, { nCtx, cacheType, build, onProgress });
     this.#engine = loaded.engine;
     this.#build = loaded.build;
     this.#post({ type: "loaded", id, info: { ...loaded.engine.info(), build: loaded.build } });
@@ -109,17 +109,23 @@ export class Host {
     }
   }
 
-  #tell({ id, prefillMs, decodeMs }: Run, step: Step): void {
+  #tell(run: Run, step: Step): void {
+    const { id } = run;
     switch (step.kind) {
       case "prefill":
         return this.#post({ type: "prefill", id, done: step.done, total: step.total });
       case "token":
         return this.#post({ type: "token", id, token: step.token, text: step.text, probability: step.probability });
       case "end":
-        return this.#post({ type: "end", id, text: step.text, stopReason: step.stopReason, prefillMs, decodeMs });
+        return this.#post({ type: "end", id, text: step.text, stopReason: step.stopReason, ...this.#measured(run) });
       default:
         return step satisfies never;
     }
+  }
+
+  #measured({ prefillMs, decodeMs }: Run): Measured {
+    const [proposedTokens = 0, acceptedTokens = 0] = this.#engine?.drafted() ?? [];
+    return { prefillMs, decodeMs, proposedTokens, acceptedTokens };
   }
 
   async #benchmark({ id, promptTokens, genTokens }: Extract<Request, { type: "benchmark" }>): Promise<void> {

@@ -3,13 +3,12 @@ import { openBuild, openFirst } from "./builds.js";
 import { type ChunkReader, readChunks } from "./chunks.js";
 import { abortError, PageLmError, toPageLmError } from "./errors.js";
 import { type Build, chooseBuilds } from "./features.js";
+import type { EngineChoices } from "./protocol.js";
 import { checkFirstBytes, openSource, type OpenSource, type SourceRef } from "./source.js";
 import type { Progress } from "./types.js";
 
 /** Options of {@link loadEngine}. */
-export interface EngineLoadOptions {
-  nCtx?: number | undefined;
-  build?: Build | undefined;
+export interface EngineLoadOptions extends EngineChoices {
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: Progress) => void) | undefined;
 }
@@ -50,7 +49,7 @@ async function pour(
   binding: Binding,
   { chunks, fileBytes }: OpenSource,
   source: SourceRef,
-  { nCtx, signal, onProgress }: EngineLoadOptions,
+  { nCtx, cacheType, signal, onProgress }: EngineLoadOptions,
 ): Promise<Engine> {
   const reader = readChunks(chunks);
   const loader = new binding.Loader(fileBytes);
@@ -73,7 +72,7 @@ async function pour(
       if (!chunk) break;
     }
     finished = true; // from here on the loader belongs to the engine, whether that succeeds or not
-    return loader.finish(nCtx);
+    return loader.finish(nCtx, cacheType);
   } catch (thrown) {
     reader.cancel(thrown).catch(() => {});
     if (!finished && !(thrown instanceof WebAssembly.RuntimeError)) loader.free();

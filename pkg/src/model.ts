@@ -61,7 +61,7 @@ export class Model {
     const onAbort = () => connection.end(abortError(signal as AbortSignal));
     signal?.addEventListener("abort", onAbort, { once: true });
     try {
-      const request = { type: "load", source: ref, nCtx, build: options.build } as const;
+      const request = { type: "load", source: ref, nCtx, cacheType: options.cacheType, build: options.build } as const;
       const { info } = await connection.ask(request, "loaded", (response: Response) => {
         if (response.type !== "progress") return;
         onProgress?.({ receivedBytes: response.receivedBytes, totalBytes: response.totalBytes });

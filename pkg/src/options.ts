@@ -19,7 +19,7 @@ const numbers = [
 ] as const satisfies readonly (keyof SamplingOptions)[];
 
 const counts: readonly string[] = ["maxTokens", "topK", "repeatLastN", "seed"];
-const others = ["parseSpecial", "signal", "onPrefill"];
+const others = ["parseSpecial", "speculative", "signal", "onPrefill"];
 
 /**
  * The options that the engine takes, without those that are undefined. Ranges are the engine's to judge; what is
@@ -47,6 +47,7 @@ export function toEngineOptions(options: SamplingOptions): EngineOptions {
     }
     taken[name] = value;
   }
+  if (options.speculative !== undefined) taken.speculative = options.speculative;
   if (options.parseSpecial !== undefined) taken.parseSpecial = options.parseSpecial;
   return taken;
 }

@@ -14,15 +14,25 @@
  * @module
  */
 
-import type { EngineOptions, EngineStop } from "./binding.js";
+import type { CacheType, EngineOptions, EngineStop } from "./binding.js";
 import type { WireError } from "./errors.js";
 import type { Build } from "./features.js";
 import type { SourceRef } from "./source.js";
-import type { BenchmarkReport, ModelInfo } from "./types.js";
+import type { BenchmarkReport, ModelInfo, Report } from "./types.js";
+
+/** How a model is to be loaded. */
+export interface EngineChoices {
+  nCtx?: number | undefined;
+  cacheType?: CacheType | undefined;
+  build?: Build | undefined;
+}
+
+/** What a generation took, and how its guesses went. */
+export type Measured = Pick<Report, "prefillMs" | "decodeMs" | "proposedTokens" | "acceptedTokens">;
 
 /** From the page to the worker. */
 export type Request =
-  | { type: "load"; id: number; source: SourceRef; nCtx: number | undefined; build: Build | undefined }
+  | ({ type: "load"; id: number; source: SourceRef } & EngineChoices)
   | { type: "generate"; id: number; prompt: string | Uint32Array; options: EngineOptions; credit: number }
   | { type: "more"; id: number; credit: number }
   | { type: "cancel"; id: number }
@@ -38,8 +48,8 @@ export type Response =
   | { type: "started"; id: number; promptTokens: number[]; reusedTokens: number; seed: number }
   | { type: "prefill"; id: number; done: number; total: number }
   | { type: "token"; id: number; token: number; text: string; probability: number }
-  | { type: "end"; id: number; text: string; stopReason: EngineStop; prefillMs: number; decodeMs: number }
-  | { type: "stopped"; id: number; prefillMs: number; decodeMs: number }
+  | ({ type: "end"; id: number; text: string; stopReason: EngineStop } & Measured)
+  | ({ type: "stopped"; id: number } & Measured)
   | { type: "benchmarked"; id: number; report: BenchmarkReport }
   | { type: "tokens"; id: number; tokens: Uint32Array<ArrayBuffer> }
   | { type: "text"; id: number; text: string }

@@ -1,4 +1,4 @@
-import type { EngineInfo, EngineStop } from "./binding.js";
+import type { CacheType, EngineInfo, EngineStop } from "./binding.js";
 import type { Build } from "./features.js";
 
 /** Where a model comes from: an address (relative to the page), or a file that the reader chose. */
@@ -23,6 +23,11 @@ export interface LoadOptions {
   signal?: AbortSignal;
   /** Tokens of context, 1 up to what the model was trained with. Default: that, but at most 2,048. */
   nCtx?: number;
+  /**
+   * How the context's keys and values are kept. Default `"f32"`. `"f16"` takes half the memory, `"q8_0"` little more than
+   * a quarter; both round, so that the text is another one, though the same on every device.
+   */
+  cacheType?: CacheType;
   /** Insists on one build of the engine. Default: the fastest that this browser runs. The bits are the same. */
   build?: Build;
 }
@@ -60,6 +65,12 @@ export interface SamplingOptions {
   seed?: number;
   /** Whether special tokens that are spelled out in the prompt count as such. Default: no, they are plain text. */
   parseSpecial?: boolean;
+  /**
+   * `"lookup"` guesses the next tokens by what followed the last ones before, and computes several at once. The text stays
+   * the same in every token; where it repeats itself, it comes faster. Default: off. (A second model as the guesser is to
+   * be had in Rust and on the command line, not here.)
+   */
+  speculative?: "lookup";
 }
 
 /** Options of `model.generate`. */
@@ -98,6 +109,9 @@ export interface Report {
   prefillMs: number;
   /** Milliseconds spent on the tokens: `tokens.length / decodeMs * 1000` is the speed. */
   decodeMs: number;
+  /** With `speculative`: how many tokens were guessed, and how many of them came. Else 0. */
+  proposedTokens: number;
+  acceptedTokens: number;
 }
 
 /** Options of `model.tokenize`. */

@@ -6,7 +6,7 @@
  * A prompt with one of {@link spells} in it makes the engine do what its name says.
  */
 
-import type { Binding, Engine, EngineInfo, EngineOptions, Loader, Step } from "../src/binding.js";
+import type { Binding, CacheType, Engine, EngineInfo, EngineOptions, Loader, Step } from "../src/binding.js";
 
 /** What a fake file can do on the way in. */
 export const faults = { none: 0, trapOnPush: 1, trapOnFinish: 2, unsupported: 3 } as const;
@@ -49,13 +49,13 @@ class FakeLoader implements Loader {
     if (this.#head[4] === faults.unsupported) throw coded("unsupported", "The architecture “bert” is not supported. Supported: llama, gpt2.");
   }
 
-  finish(nCtx?: number): Engine {
+  finish(nCtx?: number, cacheType?: CacheType): Engine {
     const total = this.totalBytes;
     if (this.#head[4] === faults.trapOnFinish) throw new WebAssembly.RuntimeError("unreachable");
     if (total === undefined || this.receivedBytes < total) {
       throw coded("format", `The file ends after ${this.receivedBytes} of ${total ?? "?"} bytes. Download it again.`);
     }
-    return new FakeEngine(total, nCtx ?? 512);
+    return new FakeEngine(total, nCtx ?? 512, cacheType ?? "f32");
   }
 
   free(): void {}
@@ -77,6 +77,8 @@ const stories = [
 class FakeEngine implements Engine {
   readonly #fileBytes: number;
   readonly #nCtx: number;
+  readonly #cacheType: CacheType;
+  #guessing = false;
   #pieces: string[] = [];
   #produced = 0;
   #promptDone = 0;
@@ -85,7 +87,8 @@ class FakeEngine implements Engine {
   #prompt = "";
   #last: number[] = [];
 
-  constructor(fileBytes: number, nCtx: number) {
+  constructor(fileBytes: number, nCtx: number, cacheType: CacheType) {
+    this.#cacheType = cacheType;
     this.#fileBytes = fileBytes;
     this.#nCtx = nCtx;
   }
@@ -110,6 +113,7 @@ class FakeEngine implements Engine {
       headDim: 32,
       nFf: 512,
       weightBytes: 3_900_000,
+      cacheType: this.#cacheType,
       cacheBytes: 1_572_864,
     };
   }
@@ -131,6 +135,7 @@ class FakeEngine implements Engine {
       throw coded("limit", `The prompt has ${tokens.length} tokens, the context ${this.#nCtx}: shorten the prompt.`);
     }
     if ((options.temperature ?? 0) < 0) throw coded("argument", "temperature must be 0 or more.");
+    this.#guessing = options.speculative === "lookup";
     const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
     const shared = [...tokens].findIndex((token, idx) => this.#last[idx] !== token);
     const reusedTokens = shared < 0 ? tokens.length - 1 : shared;
@@ -166,6 +171,10 @@ class FakeEngine implements Engine {
     [this.#pieces, this.#promptDone, this.#promptTotal] = [[], 0, 0];
   }
 
+  drafted(): Uint32Array {
+    return Uint32Array.of(this.#guessing ? 7 : 0, this.#guessing ? 5 : 0);
+  }
+
   logits(tokens: Uint32Array): Float32Array<ArrayBuffer> {
     return Float32Array.from(tokens);
   }
@@ -181,7 +190,9 @@ class FakeEngine implements Engine {
         element.append(step.text);
       }
       if (step.kind === "end") {
-        return { ...started, tokens, text: texts.join(""), stopReason: step.stopReason, prefillMs: 1, decodeMs: 1 };
+        const [proposedTokens = 0, acceptedTokens = 0] = this.drafted();
+        const measured = { prefillMs: 1, decodeMs: 1, proposedTokens, acceptedTokens };
+        return { ...started, tokens, text: texts.join(""), stopReason: step.stopReason, ...measured };
       }
       await Promise.resolve();
     }

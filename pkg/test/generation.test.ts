@@ -197,3 +197,13 @@ test("an aborted load ends its worker", async () => {
   controller.abort();
   await expect(loading).rejects.toMatchObject({ code: "aborted" });
 });
+
+test("the report counts guesses, also of a loop that was left", async () => {
+  const { model } = await load();
+  const counts = { proposedTokens: 7, acceptedTokens: 5 };
+  expect(await model.generate("Once", { seed: 1, speculative: "lookup" }).finish()).toMatchObject(counts);
+  const generation = model.generate(spells.long, { seed: 1, speculative: "lookup" });
+  for await (const _ of generation) break;
+  expect(generation.report).toMatchObject({ stopReason: "aborted", ...counts });
+  expect(await model.generate("Once", { seed: 1 }).finish()).toMatchObject({ proposedTokens: 0, acceptedTokens: 0 });
+});

@@ -109,3 +109,12 @@ test("a benchmark measures both halves, goes on where the model ends early, and 
   await settle();
   expect(answers).toEqual(["stopped"]);
 });
+
+test("choices at the loading and counts of guesses cross the protocol", async () => {
+  const { connection } = connect();
+  const load = { type: "load", source: blobSource(fakeFile()), cacheType: "q8_0" } as const;
+  expect((await connection.ask(load, "loaded")).info).toMatchObject({ cacheType: "q8_0", nCtx: 512 });
+  const options = { seed: 1, speculative: "lookup" } as const;
+  const end = await connection.ask({ type: "generate", prompt: "x", options, credit: 999 }, "end", () => {});
+  expect(end).toMatchObject({ proposedTokens: 7, acceptedTokens: 5 });
+});

@@ -23,6 +23,8 @@ pub const MAX_BATCH: usize = 64;
 /// Whose logits are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Want {
+    /// Nobody's: keys and values are all that is computed.
+    Nothing,
     /// Those of the last token: \[V\].
     Last,
     /// Those of every token: \[T × V\].
@@ -154,16 +156,22 @@ pub fn forward<'s>(
     tap: Option<&mut dyn Tap>,
 ) -> Result<&'s [f32]> {
     check(model, cache, tokens, n_past)?;
-    let n_wanted = if want == Want::All { tokens.len() } else { 1 };
+    let n_wanted = match want {
+        Want::Nothing => 0,
+        Want::Last => 1,
+        Want::All => tokens.len(),
+    };
     scratch.reserve_logits(n_wanted, model.config.n_vocab)?;
-    scratch.n_logits = n_wanted;
     let mut pass = Pass { model, config: &model.config, cache, s: scratch, n_tokens: tokens.len(), n_past, tap };
     pass.embed(tokens);
     for (i, layer) in model.layers.iter().enumerate() {
         pass.attention(i, layer);
         pass.feed_forward(i, layer);
     }
-    pass.output(n_wanted);
+    if n_wanted > 0 {
+        pass.output(n_wanted);
+        scratch.n_logits = n_wanted;
+    }
     Ok(&scratch.logits[..n_wanted * model.config.n_vocab])
 }
 

@@ -104,7 +104,7 @@ impl Drafter {
         if let Source::Model(pair) = &mut self.source
             && pair.0.n_pending() > 0
         {
-            let _ = pair.0.forward(&[]); // a draft model that computes no numbers shows when it is sampled
+            let _ = pair.0.prefill(); // a draft model that computes no numbers shows when it is sampled
         }
     }
 
@@ -162,7 +162,7 @@ fn looked_up(text: &[u32], n: usize) -> &[u32] {
 /// catches up first.
 fn imagine(view: &mut Session, sampler: &mut Sampler, text: &[u32], n: usize, draft: &mut Vec<u32>) -> Result<()> {
     view.prepare(text)?;
-    view.forward(&[])?;
+    view.prefill()?;
     let n = if view.n_pending() > 0 { 0 } else { n.min(view.n_ctx() - text.len()) };
     for i in 0..n {
         if i > 0 {

@@ -120,7 +120,7 @@ impl<S: BorrowMut<Session>> Generation<S> {
     fn step(&mut self) -> Result<Option<Step>> {
         let session = self.session.borrow_mut();
         if self.prefilling {
-            session.forward(&[])?;
+            session.prefill()?;
             self.drafter.prefill();
             self.prefilling = session.n_pending() > 0;
             return Ok(Some(Step::Prefill { n_done: session.n_past(), n_total: self.n_prompt }));

@@ -177,6 +177,16 @@ impl Session {
         self.run(tokens, Want::Last, None)
     }
 
+    /// As [`forward`](Session::forward) with no tokens, for texts of which only the end matters: while more is pending
+    /// afterwards no logits are computed, and those from before stay.
+    ///
+    /// # Errors
+    /// `Argument` where nothing is pending.
+    pub fn prefill(&mut self) -> Result<()> {
+        let want = if self.n_pending() > MAX_BATCH { Want::Nothing } else { Want::Last };
+        self.run(&[], want, None).map(|_| ())
+    }
+
     /// As [`forward`](Session::forward), with the logits of every token computed: \[T × V\].
     ///
     /// # Errors

@@ -115,44 +115,60 @@ pub(super) enum Fragment<'t> {
 pub(super) struct Partition {
     /// The tokens, the longest spelling first, then by id: the order in which they may take their place in a text.
     ids: Vec<u32>,
-    /// The lengths of their spellings, the longest first, each once.
-    lens: Vec<u32>,
+    /// The same tokens in the order of their spellings' bytes: those with a common beginning stand together.
+    by_text: Vec<u32>,
     /// Which bytes a spelling can start with.
     starts: [bool; 256],
 }
 
 impl Partition {
-    /// Collects the control, user-defined and unknown tokens. One whose spelling is empty or no UTF-8 is never found.
+    /// Collects the control, user-defined and unknown tokens. One whose spelling is empty, no UTF-8, or that of a token
+    /// with a lower id is never found.
     pub(super) fn new(vocab: &Vocab) -> Partition {
         let is_special = |id: &u32| {
             matches!(vocab.kind(*id), Kind::Control | Kind::UserDefined | Kind::Unknown)
                 && core::str::from_utf8(vocab.text(*id)).is_ok_and(|text| !text.is_empty())
+                && vocab.find(vocab.text(*id)) == Some(*id)
         };
         let keys: Vec<u64> = (0..vocab.len() as u32)
             .filter(is_special)
             .map(|id| u64::from(!(vocab.text(id).len() as u32)) << 32 | u64::from(id))
             .collect();
-        let keys = sorted(keys);
-        let ids: Vec<u32> = keys.iter().map(|key| *key as u32).collect();
-        let mut lens: Vec<u32> = keys.iter().map(|key| !((key >> 32) as u32)).collect();
-        lens.dedup();
+        let ids: Vec<u32> = sorted(keys).iter().map(|key| *key as u32).collect();
+        let by_text: BinaryHeap<(&[u8], u32)> = ids.iter().map(|id| (vocab.text(*id), *id)).collect();
+        let by_text = by_text.into_sorted_vec().into_iter().map(|(_, id)| id).collect();
         let mut starts = [false; 256];
         ids.iter().for_each(|&id| starts[usize::from(vocab.text(id)[0])] = true);
-        Partition { ids, lens, starts }
+        Partition { ids, by_text, starts }
     }
 
     /// Cuts `text` at its special tokens. User-defined tokens are always found, control and unknown tokens only with
     /// `parse_special`. Where spellings overlap the longest wins, then the lowest id, then the leftmost.
+    ///
+    /// Each place of the text proposes the longest token that is spelled there, and the best proposal takes its place; one
+    /// that meets what was taken before makes way for the longest that still fits. So a place is searched once, and again
+    /// only when its room has shrunk, however many tokens overlap.
     pub(super) fn split<'t>(&self, vocab: &Vocab, text: &'t str, parse_special: bool) -> Vec<Fragment<'t>> {
-        let found = sorted(self.occurrences(vocab, text, parse_special));
-        let mut taken = vec![false; if found.is_empty() { 0 } else { text.len() }];
+        let bytes = text.as_bytes();
+        // the best proposal is the largest number
+        let proposal = |start: usize, end: usize| {
+            let rank = self.longest(vocab, &bytes[start..end], parse_special)?;
+            Some(!((rank as u64) << 32 | start as u64))
+        };
+        let may_start = |start: &usize| self.starts[usize::from(bytes[*start])];
+        let first = (0..bytes.len()).filter(may_start).filter_map(|start| proposal(start, bytes.len()));
+        let mut proposals = BinaryHeap::from(first.collect::<Vec<u64>>());
+        let mut taken = vec![false; if proposals.is_empty() { 0 } else { text.len() }];
         let mut places: Vec<u64> = Vec::new();
-        for (rank, start) in found.iter().map(|key| ((key >> 32) as usize, *key as u32 as usize)) {
+        while let Some(key) = proposals.pop() {
+            let (rank, start) = ((!key >> 32) as usize, !key as u32 as usize);
             let end = start + vocab.text(self.ids[rank]).len();
-            // What took its place before is at least as long, so an overlap shows at one of the two ends.
-            if !taken[start] && !taken[end - 1] {
-                taken[start..end].fill(true);
-                places.push((start as u64) << 32 | u64::from(self.ids[rank]));
+            match taken[start..end].iter().position(|taken| *taken) {
+                None => {
+                    taken[start..end].fill(true);
+                    places.push((start as u64) << 32 | u64::from(self.ids[rank]));
+                }
+                Some(room) => proposals.extend(proposal(start, start + room)),
             }
         }
         let places = sorted(places);
@@ -167,30 +183,30 @@ impl Partition {
         fragments
     }
 
-    /// Every place where a special token is spelled, as rank in `ids` << 32 | start.
-    fn occurrences(&self, vocab: &Vocab, text: &str, parse_special: bool) -> Vec<u64> {
-        let mut found = Vec::new();
-        let bytes = text.as_bytes();
-        for start in 0..bytes.len() {
-            if !self.starts[usize::from(bytes[start])] {
-                continue;
+    /// The longest wanted token that `bytes` begin with, as its place in `ids`.
+    fn longest(&self, vocab: &Vocab, bytes: &[u8], parse_special: bool) -> Option<usize> {
+        let mut best = None;
+        // tokens that agree with all bytes so far
+        let mut alike = &self.by_text[..];
+        for (depth, byte) in bytes.iter().enumerate() {
+            #[cfg(test)]
+            tests::STEPS.set(tests::STEPS.get() + 1);
+            let agrees = |id: &u32| vocab.text(*id)[depth] == *byte;
+            // where the first and the last agree, so do all between them
+            if !(alike.first().is_some_and(agrees) && alike.last().is_some_and(agrees)) {
+                alike = &alike[alike.partition_point(|id| vocab.text(*id)[depth] < *byte)..];
+                alike = &alike[..alike.partition_point(agrees)];
             }
-            for &len in &self.lens {
-                let Some(spelled) = bytes.get(start..start + len as usize) else { continue };
-                let Some(id) = vocab.find(spelled) else { continue };
-                let wanted = match vocab.kind(id) {
-                    Kind::UserDefined => true,
-                    Kind::Control | Kind::Unknown => parse_special,
-                    _ => false,
-                };
-                if wanted {
-                    let rank =
-                        self.ids.partition_point(|&other| (!(vocab.text(other).len() as u32), other) < (!len, id));
-                    found.push((rank as u64) << 32 | start as u64);
+            let Some((first, longer)) = alike.split_first() else { break };
+            if vocab.text(*first).len() == depth + 1 {
+                if parse_special || vocab.kind(*first) == Kind::UserDefined {
+                    best = Some(*first);
                 }
+                alike = longer;
             }
         }
-        found
+        let key = |id: u32| (!(vocab.text(id).len() as u32), id);
+        best.map(|id| self.ids.partition_point(|&other| key(other) < key(id)))
     }
 }
 
@@ -203,6 +219,13 @@ fn sorted(numbers: Vec<u64>) -> Vec<u64> {
 mod tests {
     use super::*;
     use crate::gguf::{Array, Value, ValueType};
+    use proptest::prelude::*;
+    use std::cell::Cell;
+
+    thread_local! {
+        /// How many bytes of texts were compared.
+        pub(super) static STEPS: Cell<usize> = const { Cell::new(0) };
+    }
 
     fn vocab(tokens: &[(&str, i32)]) -> Vocab {
         let types = tokens.iter().flat_map(|(_, kind)| kind.to_le_bytes()).collect();
@@ -226,5 +249,69 @@ mod tests {
         assert_eq!(split("aaaab", true), [Token(2), Text("a"), Token(0)]);
         assert_eq!(split("é<c>ü<u>", true), [Token(6), Token(4), Text("ü"), Token(5)]);
         assert_eq!(split("é<c>ü<u>", false), [Token(6), Text("<c>ü<u>")]);
+    }
+
+    /// By the definition: every occurrence, the longest first, then by id, then from the left.
+    fn plainly<'t>(tokens: &[(&str, i32)], text: &'t str) -> Vec<Fragment<'t>> {
+        let mut ids: Vec<usize> = (0..tokens.len()).collect();
+        ids.sort_by_key(|id| (core::cmp::Reverse(tokens[*id].0.len()), *id));
+        let mut owner = vec![None; text.len()];
+        for id in ids {
+            let token = tokens[id].0;
+            for start in 0..text.len() {
+                let free = |at: usize| owner[at].is_none();
+                if text[start..].starts_with(token) && (start..start + token.len()).all(free) {
+                    owner[start..start + token.len()].fill(Some((id, start)));
+                }
+            }
+        }
+        let mut fragments = Vec::new();
+        let mut at = 0;
+        while at < text.len() {
+            let same = owner[at..].iter().take_while(|o| **o == owner[at]).count();
+            fragments.push(match owner[at] {
+                Some((id, _)) => Fragment::Token(id as u32),
+                None => Fragment::Text(&text[at..at + same]),
+            });
+            at += same;
+        }
+        fragments
+    }
+
+    proptest! {
+        #[test]
+        fn overlapping_tokens_take_their_places_by_the_definition(
+            tokens in prop::collection::btree_set("[ab]{1,5}", 1..12),
+            text in "[abc]{0,40}",
+            turn in 0_usize..12,
+        ) {
+            let mut tokens: Vec<(&str, i32)> = tokens.iter().map(|text| (text.as_str(), 4)).collect();
+            let n = tokens.len();
+            tokens.rotate_left(turn % n);
+            let vocab = vocab(&tokens);
+            prop_assert_eq!(Partition::new(&vocab).split(&vocab, &text, false), plainly(&tokens, &text));
+        }
+    }
+
+    /// Thousands of tokens, each the beginning of the next, and a text in which all of them are everywhere.
+    #[test]
+    fn thousands_of_overlapping_tokens_are_searched_once_a_place() {
+        let longest = "a".repeat(3000);
+        let tokens: Vec<(&str, i32)> = (1..=3000).map(|n| (&longest[..n], 4)).collect();
+        let vocab = vocab(&tokens);
+        let partition = Partition::new(&vocab);
+        let text = "a".repeat(10_000);
+        STEPS.set(0);
+        let lens: Vec<usize> = partition
+            .split(&vocab, &text, false)
+            .iter()
+            .map(|fragment| match fragment {
+                Fragment::Token(id) => vocab.text(*id).len(),
+                Fragment::Text(text) => panic!("{text} is left"),
+            })
+            .collect();
+        assert_eq!(lens, [3000, 3000, 3000, 1000]);
+        // each place once, as deep as the longest token, and no more than once again
+        assert!(STEPS.get() <= 2 * text.len() * 3000, "{} steps", STEPS.get());
     }
 }

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::gguf::Gguf;
 use crate::model::{KvCache, MAX_BATCH};
 use crate::sampler::SamplerOptions;
-use crate::session::{GenerateOptions, Generation, Session, Step, StopReason};
+use crate::session::{Drafted, GenerateOptions, Generation, MAX_DRAFT, Session, Speculation, Step, StopReason};
 use crate::tokenizer::{EncodeOptions, TextStream, Tokenizer};
 use js_sys::{Float32Array, Uint32Array};
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,7 @@ struct Info {
     head_dim: usize,
     n_ff: usize,
     weight_bytes: f64,
+    cache_type: &'static str,
     cache_bytes: f64,
 }
 
@@ -67,7 +68,8 @@ impl Info {
             head_dim: config.head_dim,
             n_ff: config.n_ff,
             weight_bytes: model.weight_bytes() as f64,
-            cache_bytes: KvCache::bytes_needed(config, session.n_ctx()) as f64,
+            cache_type: session.cache_type().name(),
+            cache_bytes: KvCache::bytes_needed(config, session.n_ctx(), session.cache_type()) as f64,
         }
     }
 }
@@ -78,6 +80,8 @@ impl Info {
 struct StartOptions {
     max_tokens: Option<u32>,
     parse_special: bool,
+    /// `lookup`, or nothing.
+    speculative: Option<String>,
     temperature: Option<f32>,
     top_k: Option<u32>,
     top_p: Option<f32>,
@@ -90,6 +94,14 @@ struct StartOptions {
 }
 
 impl StartOptions {
+    fn speculation(&self) -> Result<Speculation> {
+        match self.speculative.as_deref() {
+            None => Ok(Speculation::Off),
+            Some("lookup") => Ok(Speculation::Lookup),
+            Some(_) => Err(Error::Argument("speculative can be \"lookup\" or left out".into())),
+        }
+    }
+
     fn sampler(&self) -> Result<SamplerOptions> {
         let default = SamplerOptions::default();
         Ok(SamplerOptions {
@@ -156,18 +168,23 @@ pub struct Engine {
     tokenizer: Tokenizer,
     state: State,
     text: TextStream,
+    /// Of the last generation that ended.
+    pub(super) drafted: Drafted,
 }
 
 impl Engine {
     pub(super) fn new(session: Session, tokenizer: Tokenizer, gguf: &Gguf) -> Engine {
         let info = Info::new(&session, &tokenizer, gguf);
-        Engine { info, tokenizer, state: State::Idle(session), text: TextStream::new() }
+        Engine { info, tokenizer, state: State::Idle(session), text: TextStream::new(), drafted: Drafted::default() }
     }
 
     /// Ends a running generation and hands out its session.
     fn session(&mut self) -> Result<&mut Session> {
         self.state = match core::mem::replace(&mut self.state, State::Between) {
-            State::Running(generation) => State::Idle(generation.into_session()),
+            State::Running(generation) => {
+                self.drafted = generation.drafted();
+                State::Idle(generation.into_session())
+            }
             other => other,
         };
         match &mut self.state {
@@ -188,9 +205,13 @@ impl Engine {
     fn run(&mut self, prompt_tokens: Vec<u32>, options: &StartOptions) -> Result<Started> {
         let sampler = options.sampler()?;
         let (seed, stop_tokens) = (sampler.seed, self.tokenizer.ends().to_vec());
-        let options = GenerateOptions { sampler, max_tokens: options.max_tokens, stop_tokens };
+        let speculation = options.speculation()?;
+        let options = GenerateOptions { sampler, max_tokens: options.max_tokens, stop_tokens, speculation };
         // All that can be refused is refused here, so that the session is never lost on the way into a generation.
         options.sampler.check()?;
+        if let Speculation::Lookup = options.speculation {
+            self.session()?.reserve_draft(MAX_DRAFT)?;
+        }
         let reused_tokens = self.session()?.prepare(&prompt_tokens)?;
         self.text = TextStream::new();
         if let State::Idle(session) = core::mem::replace(&mut self.state, State::Between) {
@@ -264,6 +285,11 @@ impl Engine {
     /// Forgets the running generation. What is computed of its text stays for the next prompt with the same beginning.
     pub fn cancel(&mut self) -> JsResult<()> {
         self.session().map(|_| ()).map_err(to_js_error)
+    }
+
+    /// How many tokens the last generation guessed, and how many of them came; known once it has ended.
+    pub fn drafted(&self) -> Vec<u32> {
+        vec![self.drafted.proposed, self.drafted.accepted]
     }
 
     /// The logits at every one of `tokens`, from an empty cache: n_tokens × n_vocab.

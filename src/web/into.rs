@@ -22,6 +22,8 @@ struct Report {
     stop_reason: Ended,
     prefill_ms: f64,
     decode_ms: f64,
+    proposed_tokens: u32,
+    accepted_tokens: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -76,6 +78,8 @@ impl Engine {
             stop_reason: Ended::ByTheCaller("aborted"),
             prefill_ms: 0.0,
             decode_ms: 0.0,
+            proposed_tokens: 0,
+            accepted_tokens: 0,
         };
         loop {
             event_loop.turn().await?;
@@ -92,6 +96,7 @@ impl Engine {
             }
         }
         self.cancel()?;
+        (report.proposed_tokens, report.accepted_tokens) = (self.drafted.proposed, self.drafted.accepted);
         to_js(&report)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Engine, JsResult, to_js_error};
 use crate::error::{Error, Result};
-use crate::model;
+use crate::model::{self, CacheType};
 use crate::session::Session;
 use crate::tokenizer::Tokenizer;
 use js_sys::Uint8Array;
@@ -50,8 +50,9 @@ impl Loader {
         self.inner.received_bytes() as f64
     }
 
-    /// The engine, once every byte is there. `nCtx`: how many tokens a text may have.
-    pub fn finish(mut self, n_ctx: Option<u32>) -> JsResult<Engine> {
+    /// The engine, once every byte is there. `nCtx`: how many tokens a text may have; `cacheType`: `f32`, `f16` or `q8_0`.
+    pub fn finish(mut self, n_ctx: Option<u32>, cache_type: Option<String>) -> JsResult<Engine> {
+        let cache_type = CacheType::from_name(cache_type.as_deref().unwrap_or("f32")).map_err(to_js_error)?;
         self.read_tokenizer().map_err(to_js_error)?;
         let (model, gguf) = self.inner.finish().map_err(to_js_error)?;
         let tokenizer = match self.tokenizer {
@@ -61,7 +62,7 @@ impl Loader {
         if tokenizer.n_vocab() != model.config().n_vocab {
             return Err(to_js_error(Error::Format("the file has no vocabulary of the embedding's size".into())));
         }
-        let session = Session::new(Arc::new(model), n_ctx).map_err(to_js_error)?;
+        let session = Session::with_cache_type(Arc::new(model), n_ctx, cache_type).map_err(to_js_error)?;
         Ok(Engine::new(session, tokenizer, &gguf))
     }
 }

@@ -39,10 +39,10 @@ export async function generate(model: string, prompt: string, ...args: string[])
 }
 
 /** The logits of every position, n_tokens × n_vocab, as their bits. */
-export async function logitBits(model: string, tokens: readonly number[]): Promise<Uint32Array> {
+export async function logitBits(model: string, tokens: readonly number[], ...args: string[]): Promise<Uint32Array> {
   const folder = mkdtempSync(join(tmpdir(), "pagelm-logits-"));
   try {
-    await native("logits", "--model", model, "--tokens", tokens.join(","), "--out", join(folder, "logits"));
+    await native("logits", "--model", model, "--tokens", tokens.join(","), "--out", join(folder, "logits"), ...args);
     const bytes = readFileSync(join(folder, "logits"));
     return new Uint32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
   } finally {

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import type { Page } from "puppeteer-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { CacheType } from "../../../pkg/src/binding.js";
 import { builds, launch, openBlank, type Running } from "../src/browser.js";
 import * as gguf from "../src/gguf.js";
 import * as native from "../src/native.js";
@@ -49,13 +50,13 @@ afterAll(() => {
 });
 
 /** The bits of all logits as one build in this browser computes them, a number beyond 2³² never being among them. */
-async function logitBits(page: Page, build: string, url: string, tokens: number[]): Promise<Uint32Array> {
+async function logitBits(page: Page, build: string, url: string, tokens: number[], cacheType?: CacheType): Promise<Uint32Array> {
   const base64 = await page.evaluate(
-    async (build, url, tokens) => {
+    async (build, url, tokens, cacheType) => {
       const { Loader } = await window.openBuild(build);
       const loader = new Loader();
       loader.push(new Uint8Array(await (await fetch(url)).arrayBuffer()));
-      const engine = loader.finish();
+      const engine = loader.finish(undefined, cacheType);
       const logits = engine.logits(Uint32Array.from(tokens));
       engine.free();
       let binary = "";
@@ -67,6 +68,7 @@ async function logitBits(page: Page, build: string, url: string, tokens: number[
     build,
     url,
     tokens,
+    cacheType,
   );
   const bytes = Buffer.from(base64, "base64");
   return new Uint32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
@@ -98,6 +100,14 @@ describe.each(Object.entries(LOWERINGS))("logits in Chromium, %s", (_, flags) =>
       }
     });
   }
+
+  test.each(["f16", "q8_0"] as const)("a cache in %s gives the same bits too, and others than one in f32", async (cacheType) => {
+    const tokens = tokensFor(storyModel);
+    const expected = await native.logitBits(storyModel, tokens, "--cache-type", cacheType);
+    expect(expected).not.toEqual(await native.logitBits(storyModel, tokens));
+    const url = server.offer("story.gguf", readFileSync(storyModel));
+    for (const build of builds) expect(await logitBits(page, build, url, tokens, cacheType)).toEqual(expected);
+  });
 });
 
 describe("tokens", () => {
@@ -140,5 +150,27 @@ describe("tokens", () => {
     expect(generated.report?.text).toBe(expected.text);
     expect(generated.report?.seed).toBe(4_000_000_000);
     expect(generated.text).toBe(expected.text.replace(/\ufffd$/, ""));
+  });
+
+  test.each(builds)("the %s build writes the same tokens when it guesses", async (build) => {
+    const prompt = "Once upon a time there was a dog. Once upon a time there was a cat. Once";
+    const url = server.offer("story.gguf", readFileSync(storyModel));
+    const [plain, guessed] = await page.evaluate(
+      async (url, prompt, build) => {
+        const model = await window.pagelm.Model.load(url, { build });
+        const options = { maxTokens: 80, seed: 7, temperature: 0.5 };
+        const plain = await model.generate(prompt, options).finish();
+        const guessed = await model.generate(prompt, { ...options, speculative: "lookup" }).finish();
+        model.dispose();
+        return [plain, guessed];
+      },
+      url,
+      prompt,
+      build,
+    );
+    expect(guessed?.tokens).toEqual(plain?.tokens);
+    expect(plain?.proposedTokens).toBe(0);
+    expect(guessed?.proposedTokens).toBeGreaterThan(guessed?.acceptedTokens as number - 1);
+    expect(guessed?.proposedTokens).toBeGreaterThan(0);
   });
 });
