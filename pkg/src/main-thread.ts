@@ -8,7 +8,7 @@
 import type { Engine } from "./binding.js";
 import { abortError, BUSY, isFatal, PageLmError, toPageLmError } from "./errors.js";
 import { loadEngine } from "./load.js";
-import { toCount, toEngineOptions, toTokens, wellFormed } from "./options.js";
+import { toCacheType, toCount, toEngineOptions, toTokens, wellFormed } from "./options.js";
 import { toSourceRef } from "./source.js";
 import type { LoadOptions, ModelInfo, Report, SamplingOptions, Source, TokenizeOptions } from "./types.js";
 
@@ -52,6 +52,7 @@ export class MainThreadModel {
    */
   static async load(source: Source, options: LoadOptions = {}): Promise<MainThreadModel> {
     const nCtx = toCount(options.nCtx, "nCtx");
+    toCacheType(options.cacheType);
     const { engine, build } = await loadEngine(toSourceRef(source), { ...options, nCtx });
     return new MainThreadModel(engine, { ...engine.info(), build });
   }

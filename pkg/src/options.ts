@@ -1,4 +1,4 @@
-import type { EngineOptions } from "./binding.js";
+import type { CacheType, EngineOptions } from "./binding.js";
 import { PageLmError } from "./errors.js";
 import type { SamplingOptions } from "./types.js";
 
@@ -96,6 +96,19 @@ export function wellFormed(text: string, what: string): string {
     );
   }
   return text;
+}
+
+/**
+ * How keys and values are to be kept, if it is said.
+ *
+ * # Errors
+ * `argument` for anything but the names of the types.
+ */
+export function toCacheType(value: CacheType | undefined): CacheType | undefined {
+  if (value !== undefined && !["f32", "f16", "q8_0"].includes(value)) {
+    throw new PageLmError("argument", `cacheType must be "f32", "f16" or "q8_0", not ${String(value)}.`);
+  }
+  return value;
 }
 
 /**

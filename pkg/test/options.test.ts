@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { toCount, toEngineOptions, toEnginePrompt, toTokens } from "../src/options.js";
+import { toCacheType, toCount, toEngineOptions, toEnginePrompt, toTokens } from "../src/options.js";
 
 const argument = expect.objectContaining({ code: "argument" });
 
@@ -36,4 +36,9 @@ test("tokens are whole numbers", () => {
 test("counts are whole and at least 1", () => {
   expect([toCount(undefined, "n"), toCount(7, "n")]).toEqual([undefined, 7]);
   for (const bad of [0, -1, 1.5, NaN, Infinity, 2 ** 33]) expect(() => toCount(bad, "n")).toThrowError(argument);
+});
+
+test("a cache type that is not there is refused before anything is downloaded", () => {
+  expect([toCacheType(undefined), toCacheType("q8_0")]).toEqual([undefined, "q8_0"]);
+  for (const bad of ["q4_0", "F16", 16, null]) expect(() => toCacheType(bad as "f16")).toThrowError(argument);
 });
