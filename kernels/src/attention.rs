@@ -88,6 +88,7 @@ pub fn attention_values(out: &mut [f32], weights: &[f32], stride: usize, at: usi
 }
 
 /// Adds these positions of a tile to `R` rows, sixteen columns at a time, then four, then one.
+#[inline(never)] // once for each R, not once for each call
 fn add_rows<const R: usize>(
     out: &mut [f32],
     weights: &[f32],
