@@ -87,7 +87,7 @@ pub fn attention_values(out: &mut [f32], weights: &[f32], stride: usize, at: usi
     }
 }
 
-/// Adds these positions of a tile to `R` rows, sixteen columns at a time, then four, then one.
+/// Adds these positions of a tile to `R` rows, eight columns at a time, then one.
 #[inline(never)] // once for each R, not once for each call
 fn add_rows<const R: usize>(
     out: &mut [f32],
@@ -99,14 +99,11 @@ fn add_rows<const R: usize>(
 ) {
     let values = &values[positions.start * dh..positions.end * dh];
     let weights: [&[f32]; R] = core::array::from_fn(|r| &weights[r * stride..][positions.clone()]);
-    let (sixteens, fours) = (dh / 16 * 16, dh / 4 * 4);
-    for column in (0..sixteens).step_by(16) {
-        add_columns::<R, 4>(out, weights, values, dh, column);
+    let eights = dh / 8 * 8;
+    for column in (0..eights).step_by(8) {
+        add_columns(out, weights, values, dh, column);
     }
-    for column in (sixteens..fours).step_by(4) {
-        add_columns::<R, 1>(out, weights, values, dh, column);
-    }
-    for column in fours..dh {
+    for column in eights..dh {
         for (r, weights) in weights.iter().enumerate() {
             for (w, value) in weights.iter().zip(values.chunks_exact(dh)) {
                 out[r * dh + column] += w * value[column];
@@ -116,21 +113,14 @@ fn add_rows<const R: usize>(
 }
 
 #[inline(always)]
-fn add_columns<const R: usize, const W: usize>(
-    out: &mut [f32],
-    weights: [&[f32]; R],
-    values: &[f32],
-    dh: usize,
-    column: usize,
-) {
-    let width = 4 * W;
-    let mut sums = [[F4::splat(0.0); W]; R];
+fn add_columns<const R: usize>(out: &mut [f32], weights: [&[f32]; R], values: &[f32], dh: usize, column: usize) {
+    let mut sums = [[F4::splat(0.0); 2]; R];
     for (r, sums) in sums.iter_mut().enumerate() {
-        let from = out[r * dh + column..][..width].as_chunks::<4>().0;
+        let from = out[r * dh + column..][..8].as_chunks::<4>().0;
         sums.iter_mut().zip(from).for_each(|(sum, four)| *sum = F4::load(four));
     }
     for (p, value) in values.chunks_exact(dh).enumerate() {
-        let fours = value[column..column + width].as_chunks::<4>().0;
+        let fours = value[column..column + 8].as_chunks::<4>().0;
         for (sums, weights) in sums.iter_mut().zip(&weights) {
             let w = F4::splat(weights[p]);
             for (sum, four) in sums.iter_mut().zip(fours) {
@@ -139,7 +129,7 @@ fn add_columns<const R: usize, const W: usize>(
         }
     }
     for (r, sums) in sums.into_iter().enumerate() {
-        let to = out[r * dh + column..][..width].as_chunks_mut::<4>().0;
+        let to = out[r * dh + column..][..8].as_chunks_mut::<4>().0;
         sums.into_iter().zip(to).for_each(|(sum, four)| sum.store(four));
     }
 }

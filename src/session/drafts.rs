@@ -7,7 +7,8 @@
 //! token that plain sampling draws, so that a seeded text stays what it is.
 
 use super::Session;
-use crate::error::{Error, Result};
+use super::draft_model::DraftModel;
+use crate::error::Result;
 use crate::model::Model;
 use crate::sampler::Sampler;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ pub enum Speculation {
     Off,
     /// The text itself: what followed where its last tokens stood before.
     Lookup,
-    /// A second model with the same vocabulary, smaller than the first.
+    /// A second model with the same vocabulary, smaller than the first. Not in a page, where a module holds one model.
     Draft(Arc<Model>),
 }
 
@@ -59,8 +60,7 @@ pub(super) struct Drafter {
 enum Source {
     Nothing,
     Text,
-    /// The draft model's own view of the text, and a sampler with the same options as the generation's.
-    Model(Box<(Session, Sampler)>),
+    Model(Box<DraftModel>),
 }
 
 impl Drafter {
@@ -77,18 +77,7 @@ impl Drafter {
         let source = match speculation {
             Speculation::Off => Source::Nothing,
             Speculation::Lookup => Source::Text,
-            Speculation::Draft(model) => {
-                let (n_vocab, n_draft_vocab) = (session.model().config().n_vocab, model.config().n_vocab);
-                if n_vocab != n_draft_vocab {
-                    return Err(Error::Argument(format!(
-                        "the draft model has {n_draft_vocab} tokens and the model {n_vocab}: they must share a vocabulary"
-                    )));
-                }
-                let n_ctx = session.n_ctx().min(model.max_positions().unwrap_or(usize::MAX));
-                let mut view = Session::new(model, Some(n_ctx as u32))?;
-                let _ = view.prepare(prompt); // a prompt that is too long for the draft model is not for it to refuse
-                Source::Model(Box::new((view, sampler.clone())))
-            }
+            Speculation::Draft(model) => Source::Model(Box::new(DraftModel::new(model, session, sampler, prompt)?)),
         };
         let guesses = !matches!(source, Source::Nothing);
         if guesses {
@@ -101,10 +90,8 @@ impl Drafter {
 
     /// Computes a piece of the prompt in the draft model, if there is one.
     pub(super) fn prefill(&mut self) {
-        if let Source::Model(pair) = &mut self.source
-            && pair.0.n_pending() > 0
-        {
-            let _ = pair.0.prefill(); // a draft model that computes no numbers shows when it is sampled
+        if let Source::Model(model) = &mut self.source {
+            model.prefill();
         }
     }
 
@@ -119,11 +106,7 @@ impl Drafter {
         match &mut self.source {
             Source::Nothing => {}
             Source::Text => self.draft.extend_from_slice(looked_up(session.tokens(), n)),
-            Source::Model(pair) => {
-                let (view, own) = &mut **pair;
-                own.set_rng(sampler.rng().clone()); // the draws that the real tokens will get
-                let _ = imagine(view, own, session.tokens(), n, &mut self.draft);
-            }
+            Source::Model(model) => model.propose(session.tokens(), sampler, n, &mut self.draft),
         }
         self.before = self.drafted;
         self.drafted.proposed += self.draft.len() as u32;
@@ -156,23 +139,6 @@ fn looked_up(text: &[u32], n: usize) -> &[u32] {
         }
     }
     &text[start..text.len().min(start + n)]
-}
-
-/// Continues `text` by up to `n` tokens in the draft model's view, into `draft`. A view that is more than a batch behind
-/// catches up first.
-fn imagine(view: &mut Session, sampler: &mut Sampler, text: &[u32], n: usize, draft: &mut Vec<u32>) -> Result<()> {
-    view.prepare(text)?;
-    view.prefill()?;
-    let n = if view.n_pending() > 0 { 0 } else { n.min(view.n_ctx() - text.len()) };
-    for i in 0..n {
-        if i > 0 {
-            view.forward(&[])?;
-        }
-        let token = sampler.sample(view.logits(), view.tokens())?;
-        view.accept(token)?;
-        draft.push(token);
-    }
-    Ok(())
 }
 
 #[cfg(test)]
