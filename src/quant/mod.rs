@@ -8,10 +8,12 @@ pub mod float;
 mod q4_0;
 mod q6_k;
 mod q8_0;
+mod runs;
 
 pub use q4_0::BlockQ4_0;
 pub use q6_k::BlockQ6K;
 pub use q8_0::BlockQ8_0;
+pub use runs::Run;
 
 /// A tensor's element format, named as ggml names it. The discriminant is ggml's type id, as stored in GGUF files.
 ///
@@ -91,20 +93,20 @@ pub static FORMATS: &[FormatRow] = &[
     row(Format::F32, "F32", 1, 4).reads(float::dequantize_f32).writes(float::quantize_f32),
     row(Format::F16, "F16", 1, 2).reads(float::dequantize_f16).writes(float::quantize_f16),
     row(Format::Q4_0, "Q4_0", 32, 18).reads(q4_0::dequantize).writes(q4_0::quantize),
-    row(Format::Q4_1, "Q4_1", 32, 20),
-    row(Format::Q5_0, "Q5_0", 32, 22),
-    row(Format::Q5_1, "Q5_1", 32, 24),
+    row(Format::Q4_1, "Q4_1", 32, 20).reads(|bytes, out| runs::dequantize(Format::Q4_1, bytes, out)),
+    row(Format::Q5_0, "Q5_0", 32, 22).reads(|bytes, out| runs::dequantize(Format::Q5_0, bytes, out)),
+    row(Format::Q5_1, "Q5_1", 32, 24).reads(|bytes, out| runs::dequantize(Format::Q5_1, bytes, out)),
     row(Format::Q8_0, "Q8_0", 32, 34).reads(q8_0::dequantize).writes(q8_0::quantize),
     row(Format::Q2_K, "Q2_K", 256, 84),
     row(Format::Q3_K, "Q3_K", 256, 110),
-    row(Format::Q4_K, "Q4_K", 256, 144),
-    row(Format::Q5_K, "Q5_K", 256, 176),
-    row(Format::Q6_K, "Q6_K", 256, 210).reads(q6_k::dequantize),
+    row(Format::Q4_K, "Q4_K", 256, 144).reads(|bytes, out| runs::dequantize(Format::Q4_K, bytes, out)),
+    row(Format::Q5_K, "Q5_K", 256, 176).reads(|bytes, out| runs::dequantize(Format::Q5_K, bytes, out)),
+    row(Format::Q6_K, "Q6_K", 256, 210).reads(|bytes, out| runs::dequantize(Format::Q6_K, bytes, out)),
     row(Format::IQ2_XXS, "IQ2_XXS", 256, 66),
     row(Format::IQ2_XS, "IQ2_XS", 256, 74),
     row(Format::IQ3_XXS, "IQ3_XXS", 256, 98),
     row(Format::IQ1_S, "IQ1_S", 256, 50),
-    row(Format::IQ4_NL, "IQ4_NL", 32, 18),
+    row(Format::IQ4_NL, "IQ4_NL", 32, 18).reads(|bytes, out| runs::dequantize(Format::IQ4_NL, bytes, out)),
     row(Format::IQ3_S, "IQ3_S", 256, 110),
     row(Format::IQ2_S, "IQ2_S", 256, 82),
     row(Format::IQ4_XS, "IQ4_XS", 256, 136),

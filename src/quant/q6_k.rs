@@ -50,12 +50,3 @@ impl BlockQ6K {
         f16_to_f32(self.d) * f32::from(self.scales[i % 256 / 16])
     }
 }
-
-pub(super) fn dequantize(bytes: &[u8], out: &mut [f32]) {
-    for (values, raw) in out.as_chunks_mut::<256>().0.iter_mut().zip(bytes.as_chunks::<210>().0) {
-        let block = BlockQ6K::from_bytes(raw);
-        for (i, value) in values.iter_mut().enumerate() {
-            *value = block.scale(i) * f32::from(block.quant(i));
-        }
-    }
-}
