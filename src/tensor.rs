@@ -5,8 +5,8 @@
 //! and no other does. Rows are padded to a multiple of eight with zeros.
 
 use crate::error::{Error, Result};
-use crate::kernels::{self, Activation, Bf16x8, F16x8, Q4x8, Q6x8, Q8x8};
-use crate::quant::{BlockQ6K, Format};
+use crate::kernels::{self, Activation, Bf16x8, F16x8, Q4Kx8, Q4x8, Q6Kx8, Q8x8, Run};
+use crate::quant::{FORMATS, Format, run_of, value};
 use bytemuck::allocation::try_zeroed_vec;
 use bytemuck::{Pod, Zeroable, cast_slice, cast_slice_mut};
 
@@ -18,7 +18,8 @@ enum Packed {
     Bf16(Vec<Bf16x8>),
     Q8(Vec<Q8x8>),
     Q4(Vec<Q4x8>),
-    Q6(Vec<Q6x8>),
+    Q4K(Vec<Q4Kx8>),
+    Q6K(Vec<Q6Kx8>),
 }
 
 /// Runs `$body` with `$w` bound to the vector of whichever layout `$packed` is.
@@ -30,7 +31,8 @@ macro_rules! with_packed {
             Packed::Bf16($w) => $body,
             Packed::Q8($w) => $body,
             Packed::Q4($w) => $body,
-            Packed::Q6($w) => $body,
+            Packed::Q4K($w) => $body,
+            Packed::Q6K($w) => $body,
         }
     };
 }
@@ -122,7 +124,8 @@ impl Tensor {
             Packed::Bf16(w) => kernels::matmul_bf16(out, self.rows, w, x),
             Packed::Q8(w) => kernels::matmul_q8(out, self.rows, w, inputs.quants(x)),
             Packed::Q4(w) => kernels::matmul_q4(out, self.rows, w, inputs.quants(x)),
-            Packed::Q6(w) => kernels::matmul_q6(out, self.rows, w, inputs.quants(x)),
+            Packed::Q4K(w) => kernels::matmul_q4k(out, self.rows, w, inputs.quants(x)),
+            Packed::Q6K(w) => kernels::matmul_q6k(out, self.rows, w, inputs.quants(x)),
         }
     }
 
@@ -142,26 +145,18 @@ impl Tensor {
             }
             Packed::F16(w) => half_row(out, cast_slice(&w[group * self.columns..]), lane, Format::F16),
             Packed::Bf16(w) => half_row(out, cast_slice(&w[group * self.columns..]), lane, Format::BF16),
-            Packed::Q8(w) => self.block_row(out, group, w, |block, k| {
-                let d = crate::quant::float::f16_to_f32(block.d[lane]);
-                f32::from(block.q[k / 4][lane * 4 + k % 4] as i8) * d
-            }),
-            Packed::Q4(w) => self.block_row(out, group, w, |block, k| {
-                let d = crate::quant::float::f16_to_f32(block.d[lane]);
-                let byte = block.q[k / 8][lane * 4 + k % 4];
-                let quant = if k / 4 % 2 == 0 { byte & 15 } else { byte >> 4 };
-                f32::from(quant as i8 - 8) * d
-            }),
-            Packed::Q6(w) => self.block_row(out, group, w, |block, k| {
-                block.scale[k / 16][lane] * f32::from(block.q[k / 4][lane * 4 + k % 4] as i8)
-            }),
+            Packed::Q8(w) => self.run_row(out, group, |block| w[block].run(lane)),
+            Packed::Q4(w) => self.run_row(out, group, |block| w[block].run(lane)),
+            Packed::Q4K(w) => self.run_row(out, group, |block| w[block].run(lane)),
+            Packed::Q6K(w) => self.run_row(out, group, |block| w[block].run(lane)),
         }
     }
 
-    fn block_row<B>(&self, out: &mut [f32], group: usize, w: &[B], value: impl Fn(&B, usize) -> f32) {
+    fn run_row(&self, out: &mut [f32], group: usize, run: impl Fn(usize) -> Run) {
         let blocks = self.columns / 32;
-        for (out, block) in out.as_chunks_mut::<32>().0.iter_mut().zip(&w[group * blocks..(group + 1) * blocks]) {
-            out.iter_mut().enumerate().for_each(|(k, out)| *out = value(block, k));
+        for (out, block) in out.as_chunks_mut::<32>().0.iter_mut().zip(group * blocks..) {
+            let run = run(block);
+            out.iter_mut().enumerate().for_each(|(k, out)| *out = value(&run, k));
         }
     }
 }
@@ -188,13 +183,16 @@ pub struct Buffer {
 }
 
 /// Bytes of memory that a matrix of this many `rows` and `columns` takes once it is packed, known before any of it is
-/// read: the file's own size, but for rows padded to a multiple of eight, and Q6_K, whose quants take a byte each.
+/// read: the file's own size where the layout has that size, but for rows padded to a multiple of eight.
 pub fn bytes_needed(format: Format, rows: u64, columns: u64) -> u64 {
     let cells = rows.div_ceil(8).saturating_mul(8).saturating_mul(columns);
-    match format {
-        Format::Q6_K => (cells / 256).saturating_mul(size_of::<Q6x8>() as u64),
-        _ => format.bytes_for(cells).unwrap_or(u64::MAX),
-    }
+    let block = match format {
+        Format::IQ4_NL => size_of::<Q8x8>(),
+        Format::Q4_1 | Format::Q4_K => size_of::<Q4Kx8>(),
+        Format::Q5_0 | Format::Q5_1 | Format::Q5_K | Format::Q6_K => size_of::<Q6Kx8>(),
+        _ => return format.bytes_for(cells).unwrap_or(u64::MAX),
+    };
+    (cells / 256).saturating_mul(block as u64)
 }
 
 impl Buffer {
@@ -219,12 +217,14 @@ impl Buffer {
             Format::BF16 => Packed::Bf16(zeros(cells)?),
             Format::Q8_0 => Packed::Q8(zeros(cells / 32)?),
             Format::Q4_0 => Packed::Q4(zeros(cells / 32)?),
-            Format::Q6_K => {
-                raw = zeros(file_bytes)?;
-                Packed::Q6(Vec::new())
-            }
+            Format::IQ4_NL => Packed::Q8(Vec::new()),
+            Format::Q4_1 | Format::Q4_K => Packed::Q4K(Vec::new()),
+            Format::Q5_0 | Format::Q5_1 | Format::Q5_K | Format::Q6_K => Packed::Q6K(Vec::new()),
             other => return Err(unsupported(other)),
         };
+        if with_packed!(&filling, w => w.is_empty()) {
+            raw = zeros(file_bytes)?;
+        }
         Ok(Buffer { format, rows, columns, file_bytes, filling, raw })
     }
 
@@ -251,12 +251,11 @@ impl Buffer {
             })?,
             Packed::F16(w) => interleave(w, columns, |group, raw: &[u16]| pack_half(cast_slice_mut(group), raw))?,
             Packed::Bf16(w) => interleave(w, columns, |group, raw: &[u16]| pack_half(cast_slice_mut(group), raw))?,
-            Packed::Q8(w) => interleave(w, blocks, pack_q8)?,
+            Packed::Q8(w) if self.raw.is_empty() => interleave(w, blocks, pack_q8)?,
             Packed::Q4(w) => interleave(w, blocks, pack_q4)?,
-            Packed::Q6(w) => {
-                *w = zeros(self.rows.div_ceil(8) * blocks)?;
-                pack_q6(w, &self.raw, self.rows, blocks);
-            }
+            Packed::Q8(w) => pack_runs(self.format, w, &self.raw, self.rows, blocks, Q8x8::put)?,
+            Packed::Q4K(w) => pack_runs(self.format, w, &self.raw, self.rows, blocks, Q4Kx8::put)?,
+            Packed::Q6K(w) => pack_runs(self.format, w, &self.raw, self.rows, blocks, Q6Kx8::put)?,
         }
         let tensor = Tensor { format: self.format, rows: self.rows, columns, packed: self.filling };
         if tensor.is_finite() {
@@ -269,9 +268,11 @@ impl Buffer {
 
 /// What a format that cannot be run yet is answered with.
 pub fn unsupported(format: Format) -> Error {
+    let runnable: Vec<&str> = FORMATS.iter().filter(|row| row.dequantize.is_some()).map(|row| row.name).collect();
     Error::Unsupported(format!(
-        "{} weights cannot be run yet; F32, F16, BF16, Q8_0, Q4_0 and Q6_K can: quantize the model to one of these",
-        format.name()
+        "{} weights cannot be run yet; {} can: quantize the model to one of these",
+        format.name(),
+        runnable.join(", ")
     ))
 }
 
@@ -328,21 +329,28 @@ fn pack_q4(group: &mut [Q4x8], raw: &[u8]) {
     }
 }
 
-/// Q6_K changes its size, so it does not happen in place.
-fn pack_q6(w: &mut [Q6x8], raw: &[u8], rows: usize, blocks: usize) {
-    let (raw, _) = raw.as_chunks::<210>();
-    for row in 0..rows {
-        let (group, lane) = (row / 8, row % 8);
-        for (s, raw) in raw[row * blocks / 8..][..blocks / 8].iter().enumerate() {
-            let block = BlockQ6K::from_bytes(raw);
-            for i in 0..256 {
-                let packed = &mut w[group * blocks + s * 8 + i / 32];
-                let k = i % 32;
-                packed.scale[k / 16][lane] = block.scale(i);
-                packed.q[k / 4][lane * 4 + k % 4] = block.quant(i) as u8;
+/// Packs a format whose size changes, from its raw bytes into new memory; each row has `blocks` runs of 32.
+fn pack_runs<B: Pod>(
+    format: Format,
+    w: &mut Vec<B>,
+    raw: &[u8],
+    rows: usize,
+    blocks: usize,
+    put: fn(&mut B, usize, &Run),
+) -> Result<()> {
+    *w = zeros(rows.div_ceil(8) * blocks)?;
+    let layout = format.row();
+    let runs_per_block = layout.block_len / 32;
+    for (i, block) in raw.chunks_exact(layout.block_bytes).enumerate() {
+        for run in 0..runs_per_block {
+            let at = i * runs_per_block + run;
+            let (row, b) = (at / blocks, at % blocks);
+            if let Some(run) = run_of(format, block, run) {
+                put(&mut w[row / 8 * blocks + b], row % 8, &run);
             }
         }
     }
+    Ok(())
 }
 
 impl Tensor {
@@ -355,7 +363,8 @@ impl Tensor {
             Packed::Bf16(w) => w.iter().all(|w| w.0.iter().all(|h| h & 0x7f80 != 0x7f80)),
             Packed::Q8(w) => w.iter().all(|w| w.d.iter().all(f16)),
             Packed::Q4(w) => w.iter().all(|w| w.d.iter().all(f16)),
-            Packed::Q6(w) => w.iter().all(|w| w.scale.as_flattened().iter().all(|x| x.is_finite())),
+            Packed::Q4K(w) => w.iter().all(|w| w.d.iter().chain(&w.dmin).all(f16)),
+            Packed::Q6K(w) => w.iter().all(|w| w.d.iter().chain(&w.dmin).all(f16)),
         }
     }
 }
@@ -388,10 +397,17 @@ mod tests {
             }
             _ => {
                 bytes.iter_mut().zip(noise(1 << 20, seed)).for_each(|(b, x)| *b = (x * 1000.0) as i32 as u8);
-                bytes.chunks_exact_mut(row.block_bytes).for_each(|b| {
-                    let n = b.len();
-                    b[n - 2..].copy_from_slice(&crate::quant::float::f32_to_f16(0.003).to_le_bytes());
-                });
+                let scales_at: &[usize] = match format {
+                    Format::Q6_K => &[208],
+                    Format::Q5_0 | Format::IQ4_NL => &[0],
+                    _ => &[0, 2],
+                };
+                for (i, block) in bytes.chunks_exact_mut(row.block_bytes).enumerate() {
+                    for at in scales_at {
+                        let scale = crate::quant::float::f32_to_f16(0.003 + 0.0001 * (i % 17 + at) as f32);
+                        block[*at..at + 2].copy_from_slice(&scale.to_le_bytes());
+                    }
+                }
             }
         }
         bytes
@@ -403,16 +419,20 @@ mod tests {
         buffer.pack().unwrap()
     }
 
-    const RUNNABLE: [Format; 6] = [Format::F32, Format::F16, Format::BF16, Format::Q8_0, Format::Q4_0, Format::Q6_K];
+    /// Every format that can be run.
+    fn runnable() -> impl Iterator<Item = Format> {
+        FORMATS.iter().filter(|row| row.dequantize.is_some()).map(|row| row.format)
+    }
 
     #[test]
     fn packing_loses_nothing() {
-        for format in RUNNABLE {
-            let (rows, columns) = (13, if format == Format::Q6_K { 512 } else { 96 });
+        for format in runnable() {
+            let (rows, columns) = (13, if format.row().block_len == 256 { 512 } else { 96 });
             let bytes = file_bytes(format, rows * columns, 3);
             let mut plain = vec![0.0; rows * columns];
             format.row().dequantize.unwrap()(&bytes, &mut plain);
             let tensor = pack(format, rows, columns, &bytes);
+            assert_eq!(tensor.packed_bytes() as u64, bytes_needed(format, rows as u64, columns as u64));
             let mut row = vec![0.0; columns];
             for (r, plain) in plain.chunks(columns).enumerate() {
                 tensor.row(r, &mut row);
@@ -429,36 +449,30 @@ mod tests {
         quantize_activations(x, &mut quantized);
         let mut plain = vec![0.0; x.len()];
         row.dequantize.unwrap()(bytes, &mut plain);
-        let run = match format {
-            Format::Q8_0 | Format::Q4_0 => 32,
-            Format::Q6_K => 16,
-            _ => return oracle::float_row(&plain, x),
-        };
-        let scales: Vec<f32> = match format {
-            Format::Q6_K => bytes
-                .as_chunks::<210>()
-                .0
-                .iter()
-                .map(BlockQ6K::from_bytes)
-                .flat_map(|block| (0..16).map(move |i| block.scale(i * 16)))
+        let runs: Vec<Run> = match format {
+            Format::F32 | Format::F16 | Format::BF16 => return oracle::float_row(&plain, x),
+            Format::Q8_0 | Format::Q4_0 => bytes
+                .chunks_exact(row.block_bytes)
+                .zip(plain.as_chunks::<32>().0)
+                .map(|(block, plain)| {
+                    let d = u16::from_le_bytes([block[0], block[1]]);
+                    let scale = crate::quant::float::f16_to_f32(d);
+                    Run::plain(d, plain.map(|v| if scale == 0.0 { 0 } else { (v / scale).round() as i8 }))
+                })
                 .collect(),
             _ => bytes
-                .chunks(row.block_bytes)
-                .map(|b| crate::quant::float::f16_to_f32(u16::from_le_bytes([b[0], b[1]])))
+                .chunks_exact(row.block_bytes)
+                .flat_map(|block| (0..row.block_len / 32).filter_map(move |run| run_of(format, block, run)))
                 .collect(),
         };
-        let quants: Vec<i8> = plain
-            .iter()
-            .enumerate()
-            .map(|(i, v)| if scales[i / run] == 0.0 { 0 } else { (v / scales[i / run]).round() as i8 })
-            .collect();
-        oracle::quant_row(&quants, &scales, run, &quantized)
+        assert_eq!(runs.len() * 32, x.len());
+        oracle::quant_row(&runs, &quantized)
     }
 
     #[test]
     fn matmul_equals_the_oracle_in_bits_for_any_number_of_inputs() {
-        for format in RUNNABLE {
-            let (rows, columns) = (19, if format == Format::Q6_K { 512 } else { 160 });
+        for format in runnable() {
+            let (rows, columns) = (19, if format.row().block_len == 256 { 512 } else { 160 });
             let bytes = file_bytes(format, rows * columns, 5);
             let tensor = pack(format, rows, columns, &bytes);
             for n_inputs in [1, 2, 4, 7, 9] {
@@ -501,13 +515,16 @@ mod tests {
             (Format::Q8_0, 1),
             (Format::Q4_0, 1),
             (Format::Q6_K, 209),
+            (Format::Q4_1, 3),
+            (Format::Q5_0, 1),
+            (Format::Q5_1, 3),
+            (Format::Q4_K, 3),
+            (Format::Q5_K, 1),
+            (Format::IQ4_NL, 1),
         ] {
             let mut buffer = Buffer::new(format, 8, 256).unwrap();
             buffer.bytes_mut()[at] = 0x7f;
             buffer.bytes_mut()[at - 1] = 0xff;
-            if format == Format::Q6_K {
-                buffer.bytes_mut()[192] = 1;
-            }
             assert!(matches!(buffer.pack(), Err(Error::Format(_))), "{}", format.name());
         }
     }

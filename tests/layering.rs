@@ -24,8 +24,8 @@ const fn row(module: &'static str) -> Row {
 
 const TABLE: &[Row] = &[
     row("error"),
-    row("quant"),
     Row { is_unsafe: true, ..row("kernels") },
+    row("quant"),
     Row { is_unsafe: true, ..row("pool") },
     row("tensor"),
     row("gguf"),

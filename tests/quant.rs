@@ -18,12 +18,19 @@ use pagelm::quant::{FORMATS, Format, FormatRow};
 use std::process::ExitCode;
 
 /// A format's name in the vectors, and the fingerprints of what gguf-py makes of them: the floats of the recorded bytes,
-/// and the bytes of the recorded input. BF16 is not written by this engine.
+/// and the bytes of the recorded input. `None`: not written by this engine.
 const REFERENCES: &[(Format, u64, Option<u64>)] = &[
     (Format::F16, 0x3d89_b7be_fd82_36e5, Some(0x4785_a245_a7ed_3dc1)),
     (Format::BF16, 0x7f96_d0c9_b0c7_3dcf, None),
     (Format::Q4_0, 0xcf6e_721c_b950_c3c2, Some(0x63b5_533d_b450_affe)),
     (Format::Q8_0, 0x0741_9449_eb23_61f4, Some(0xc293_1e4c_fdae_a58e)),
+    (Format::Q4_1, 0xef84_f81a_663a_bf1e, None),
+    (Format::Q5_0, 0x7695_732b_7089_5c8d, None),
+    (Format::Q5_1, 0xabbc_0ffe_beac_14b2, None),
+    // Q4_K [Errno 2] No such file or directory: '/work/shared/quant-vectors/q4_k.bin'
+    // Q5_K [Errno 2] No such file or directory: '/work/shared/quant-vectors/q5_k.bin'
+    // Q6_K [Errno 2] No such file or directory: '/work/shared/quant-vectors/q6_k.bin'
+    // IQ4_NL [Errno 2] No such file or directory: '/work/shared/quant-vectors/iq4_nl.bin'
 ];
 
 fn main() -> ExitCode {

@@ -9,15 +9,21 @@ use bytemuck::Zeroable;
 pub struct Activation {
     /// The scale, max|x| / 127.
     pub d: f32,
-    /// Σ q, for formats whose quants have an offset.
-    pub sum: i32,
+    /// Σ q of each 16, for formats whose quants have an offset or a minimum.
+    pub sums: [i16; 2],
     /// The quants, −127 ..= 127.
     pub q: [i8; 32],
 }
 
 impl Activation {
     /// 32 zeros.
-    pub const ZERO: Activation = Activation { d: 0.0, sum: 0, q: [0; 32] };
+    pub const ZERO: Activation = Activation { d: 0.0, sums: [0; 2], q: [0; 32] };
+
+    /// Σ q.
+    #[inline(always)]
+    pub fn sum(&self) -> i32 {
+        i32::from(self.sums[0]) + i32::from(self.sums[1])
+    }
 }
 
 /// Quantizes activations block by block: d = max|x| / 127, q = x / d rounded to nearest, ties to even.
@@ -39,13 +45,12 @@ pub fn quantize_activations(x: &[f32], out: &mut [Activation]) {
         let [a, b, c, d] = max.to_array();
         let amax = a.max(b).max(c).max(d);
         let inverse = if amax == 0.0 { 0.0 } else { 127.0 / amax };
-        let mut sum = 0;
-        for (qs, four) in block.q.as_chunks_mut::<4>().0.iter_mut().zip(fours) {
+        block.sums = [0; 2];
+        for (i, (qs, four)) in block.q.as_chunks_mut::<4>().0.iter_mut().zip(fours).enumerate() {
             let rounded = F4::load(four).mul(F4::splat(inverse)).nearest().to_array();
             *qs = rounded.map(|v| v as i8);
-            sum += qs.iter().map(|q| i32::from(*q)).sum::<i32>();
+            block.sums[i / 4] += qs.iter().map(|q| i16::from(*q)).sum::<i16>();
         }
-        block.sum = sum;
         block.d = amax / 127.0 + check.sum();
     }
 }
@@ -62,7 +67,7 @@ mod tests {
         quantize_activations(&x, &mut block);
         assert_eq!(block[0].d, 1.0);
         assert_eq!(block[0].q[..4], [127, 0, 2, -2]);
-        assert_eq!(block[0].sum, 127);
+        assert_eq!((block[0].sums, block[0].sum()), ([127, 0], 127));
         quantize_activations(&[1e-45; 32], &mut block);
         assert!(block[0].q.iter().all(|q| *q >= 0), "a subnormal block stays in range");
     }

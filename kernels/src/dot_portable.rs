@@ -1,34 +1,59 @@
 //! Integer dot products in plain Rust: what runs natively, and the meaning of the other builds' versions.
 
+use super::{Dot, Sums};
 use crate::activation::Activation;
 use crate::lanes::I4;
+use crate::matmul::quant_tile;
+use crate::packed::{QuantBlock, Rows};
 
 pub const BUILD: &str = "portable";
 
-/// For each of `N` inputs and eight rows: Σ w·x over `4 · S` columns. Weights are bytes, signed.
-#[inline(always)]
-pub fn dot_bytes<const S: usize, const K: usize, const N: usize>(w: &[[u8; 32]; S], x: [&[i8; K]; N]) -> [[I4; 2]; N] {
-    x.map(|x| {
-        let mut sums = [0i32; 8];
-        for (step, x) in w.iter().zip(x.as_chunks::<4>().0) {
-            add_step(&mut sums, step, x, |byte| byte as i8);
-        }
-        pair(sums)
-    })
+/// Whether the kernels are right; there is nothing to choose from.
+pub fn choose(is_right: impl Fn() -> bool) -> bool {
+    is_right()
 }
 
-/// For each of `N` inputs and eight rows: Σ (w − 8)·x over 32 columns. Weights are nibbles, 0 ..= 15.
+/// Eight rows times `N` inputs.
 #[inline(always)]
-pub fn dot_nibbles<const N: usize>(w: &[[u8; 32]; 4], x: [&Activation; N]) -> [[I4; 2]; N] {
-    x.map(|x| {
-        let mut sums = [-8 * x.sum; 8];
-        for (step, x) in w.iter().zip(x.q.as_chunks::<8>().0) {
-            let (fours, _) = x.as_chunks::<4>();
-            add_step(&mut sums, step, &fours[0], |byte| (byte & 15) as i8);
-            add_step(&mut sums, step, &fours[1], |byte| (byte >> 4) as i8);
-        }
-        pair(sums)
-    })
+pub fn tile<B: QuantBlock, const N: usize>(w: &[B], x: [&[Activation]; N]) -> [Rows; N] {
+    quant_tile(Portable, w, x)
+}
+
+#[derive(Clone, Copy)]
+struct Portable;
+
+impl Dot for Portable {
+    #[inline(always)]
+    fn bytes<const N: usize>(self, w: &[[u8; 32]; 8], x: [&Activation; N]) -> [Sums; N] {
+        x.map(|x| add_steps(0, w, &x.q, |byte| byte as i8))
+    }
+
+    #[inline(always)]
+    fn nibbles<const OFFSET: i32, const N: usize>(self, w: &[[u8; 32]; 4], x: [&Activation; N]) -> [Sums; N] {
+        x.map(|x| {
+            let mut sums = [-OFFSET * x.sum(); 8];
+            for (step, x) in w.iter().zip(x.q.as_chunks::<8>().0) {
+                let (fours, _) = x.as_chunks::<4>();
+                add_step(&mut sums, step, &fours[0], |byte| (byte & 15) as i8);
+                add_step(&mut sums, step, &fours[1], |byte| (byte >> 4) as i8);
+            }
+            pair(sums)
+        })
+    }
+
+    #[inline(always)]
+    fn sixes<const N: usize>(self, w: &[[u8; 32]; 4], x: [&Activation; N], half: usize) -> [Sums; N] {
+        x.map(|x| add_steps(-32 * i32::from(x.sums[half]), w, &x.q[16 * half..], |byte| byte as i8))
+    }
+}
+
+#[inline(always)]
+fn add_steps(start: i32, w: &[[u8; 32]], x: &[i8], weight: impl Fn(u8) -> i8) -> Sums {
+    let mut sums = [start; 8];
+    for (step, x) in w.iter().zip(x.as_chunks::<4>().0) {
+        add_step(&mut sums, step, x, &weight);
+    }
+    pair(sums)
 }
 
 #[inline(always)]
@@ -41,7 +66,7 @@ fn add_step(sums: &mut [i32; 8], step: &[u8; 32], x: &[i8; 4], weight: impl Fn(u
 }
 
 #[inline(always)]
-fn pair(sums: [i32; 8]) -> [I4; 2] {
+fn pair(sums: [i32; 8]) -> Sums {
     let (fours, _) = sums.as_chunks::<4>();
     [I4(fours[0]), I4(fours[1])]
 }

@@ -1,63 +1,180 @@
-//! Integer dot products by `i32x4.relaxed_dot_i8x16_i7x16_add_s`.
+//! Integer dot products by the relaxed instructions, in whichever of two ways is exact on this machine.
 //!
-//! Its first operand is signed bytes; its second is exact on every processor only while it holds 0 ..= 127. So nibbles
-//! go second as they are, and activations that meet byte weights are split into what is above and what is below zero:
-//! w·x = w·max(x, 0) − w·max(−x, 0). Sums of two products stay within i16 (2 · 128 · 127), so no lowering saturates.
+//! The first operand of a relaxed dot product is signed bytes; the second is exact everywhere only while it holds
+//! 0 ..= 127. What becomes of a second operand with its top bit set is up to the processor, and a probe at start-up
+//! finds it out:
+//!
+//! | processor | second operand | way |
+//! |---|---|---|
+//! | x86 with AVX-VNNI (`vpdpbusd`) | unsigned, sums in 32 bits | [`Wide`], weights flipped by 0x80 |
+//! | ARM with dot products (`sdot`), x86 with AVX-VNNI-INT8 | signed, sums in 32 bits | [`Wide`], weights as they are |
+//! | other x86 (`pmaddubsw`) | unsigned, sums of two saturate at 16 bits | [`Narrow`] |
+//!
+//! Nibbles and six-bit weights are within 0 ..= 127 and exact either way; the ways differ in their speed. `Wide` costs
+//! one instruction for 16 products where the processor has it. Elsewhere that instruction is five, and `Narrow` adds
+//! 16-bit sums of two products for as long as they cannot overflow before it widens them.
 
+use super::simd128::{Simd128, four, load};
+use super::{Dot, Sums};
 use crate::activation::Activation;
 use crate::lanes::I4;
+use crate::matmul::quant_tile;
+use crate::packed::{QuantBlock, Rows};
 use core::arch::wasm32::*;
+use core::hint::black_box;
+use core::sync::atomic::{AtomicU8, Ordering};
 
 pub const BUILD: &str = "relaxed";
 
-/// For each of `N` inputs and eight rows: Σ w·x over `4 · S` columns. Weights are bytes, signed.
-#[inline(always)]
-pub fn dot_bytes<const S: usize, const K: usize, const N: usize>(w: &[[u8; 32]; S], x: [&[i8; K]; N]) -> [[I4; 2]; N] {
-    let zero = i32x4_splat(0);
-    let mut above = [[zero; 2]; N];
-    let mut below = [[zero; 2]; N];
-    for (step, w) in w.iter().enumerate() {
-        let w = load(w);
-        for n in 0..N {
-            let x = four(x[n], step);
-            let (positive, negative) = (i8x16_max(x, zero), i8x16_max(i8x16_neg(x), zero));
-            for half in 0..2 {
-                above[n][half] = i32x4_relaxed_dot_i8x16_i7x16_add(w[half], positive, above[n][half]);
-                below[n][half] = i32x4_relaxed_dot_i8x16_i7x16_add(w[half], negative, below[n][half]);
-            }
+/// What weights are flipped by in [`Wide`], or [`NARROW`].
+static FLIP: AtomicU8 = AtomicU8::new(NARROW);
+const NARROW: u8 = 1;
+
+/// Chooses the way that is exact on this machine and, by `is_right`, computes as it should; false: there is none.
+pub fn choose(is_right: impl Fn() -> bool) -> bool {
+    if let Some(flip) = probe_relaxed_dot() {
+        FLIP.store(flip, Ordering::Relaxed);
+        if is_right() {
+            return true;
         }
     }
-    core::array::from_fn(|n| core::array::from_fn(|half| I4(i32x4_sub(above[n][half], below[n][half]))))
+    FLIP.store(NARROW, Ordering::Relaxed);
+    is_right()
 }
 
-/// For each of `N` inputs and eight rows: Σ (w − 8)·x over 32 columns. Weights are nibbles, 0 ..= 15.
+/// What signed weights must be flipped by to be an exact second operand: 0x80 where that is unsigned, 0 where it is
+/// signed, nothing where sums saturate.
+#[inline(never)]
+fn probe_relaxed_dot() -> Option<u8> {
+    let exact = |meaning: fn(u8) -> i32| {
+        [(127, 255), (-127, 255), (127, 128), (-127, 128), (127, 127), (-127, 1)].into_iter().all(|(a, b)| {
+            let (a4, b4) = (black_box(i8x16_splat(a)), black_box(u8x16_splat(b)));
+            let dots = i32x4_relaxed_dot_i8x16_i7x16_add(a4, b4, i32x4_splat(1));
+            i32x4_extract_lane::<0>(dots) == 4 * i32::from(a) * meaning(b) + 1
+        })
+    };
+    if exact(i32::from) {
+        Some(0x80)
+    } else if exact(|b| i32::from(b as i8)) {
+        Some(0)
+    } else {
+        None
+    }
+}
+
+/// Eight rows times `N` inputs.
 #[inline(always)]
-pub fn dot_nibbles<const N: usize>(w: &[[u8; 32]; 4], x: [&Activation; N]) -> [[I4; 2]; N] {
-    let mut sums = x.map(|x| [i32x4_splat(-8 * x.sum); 2]);
-    for (pair, w) in w.iter().enumerate() {
-        let w = load(w);
-        let low = w.map(|w| v128_and(w, u8x16_splat(15)));
-        let high = w.map(|w| u8x16_shr(w, 4));
-        for n in 0..N {
-            let (even, odd) = (four(&x[n].q, 2 * pair), four(&x[n].q, 2 * pair + 1));
-            for half in 0..2 {
-                let sum = i32x4_relaxed_dot_i8x16_i7x16_add(even, low[half], sums[n][half]);
-                sums[n][half] = i32x4_relaxed_dot_i8x16_i7x16_add(odd, high[half], sum);
-            }
+pub fn tile<B: QuantBlock, const N: usize>(w: &[B], x: [&[Activation]; N]) -> [Rows; N] {
+    match FLIP.load(Ordering::Relaxed) {
+        NARROW => quant_tile(Narrow, w, x),
+        flip => quant_tile(Wide { flip }, w, x),
+    }
+}
+
+/// Sums of four products in 32 bits.
+#[derive(Clone, Copy)]
+struct Wide {
+    /// For weights that are signed bytes: w ^ 0x80 is w + 128 without a sign, and 128 · Σx is taken off again.
+    flip: u8,
+}
+
+impl Dot for Wide {
+    #[inline(always)]
+    fn bytes<const N: usize>(self, w: &[[u8; 32]; 8], x: [&Activation; N]) -> [Sums; N] {
+        let mut sums = x.map(|x| [i32x4_splat(-i32::from(self.flip) * x.sum()); 2]);
+        for (step, w) in w.iter().enumerate() {
+            add_wide(&mut sums, load(w).map(|w| v128_xor(w, u8x16_splat(self.flip))), x, step);
+        }
+        sums.map(|sums| sums.map(I4))
+    }
+
+    #[inline(always)]
+    fn nibbles<const OFFSET: i32, const N: usize>(self, w: &[[u8; 32]; 4], x: [&Activation; N]) -> [Sums; N] {
+        let mut sums = x.map(|x| [i32x4_splat(-OFFSET * x.sum()); 2]);
+        for (pair, w) in w.iter().enumerate() {
+            let [low, high] = nibbles(w);
+            add_wide(&mut sums, low, x, 2 * pair);
+            add_wide(&mut sums, high, x, 2 * pair + 1);
+        }
+        sums.map(|sums| sums.map(I4))
+    }
+
+    #[inline(always)]
+    fn sixes<const N: usize>(self, w: &[[u8; 32]; 4], x: [&Activation; N], half: usize) -> [Sums; N] {
+        let mut sums = x.map(|x| [i32x4_splat(-32 * i32::from(x.sums[half])); 2]);
+        for (step, w) in w.iter().enumerate() {
+            add_wide(&mut sums, load(w), x, 4 * half + step);
+        }
+        sums.map(|sums| sums.map(I4))
+    }
+}
+
+#[inline(always)]
+fn add_wide<const N: usize>(sums: &mut [[v128; 2]; N], w: [v128; 2], x: [&Activation; N], step: usize) {
+    for n in 0..N {
+        let x = four(x[n], step);
+        for half in 0..2 {
+            sums[n][half] = i32x4_relaxed_dot_i8x16_i7x16_add(x, w[half], sums[n][half]);
         }
     }
-    sums.map(|sums| sums.map(I4))
+}
+
+/// Sums of two products in 16 bits, where they fit; bytes as plain simd128 has them.
+#[derive(Clone, Copy)]
+struct Narrow;
+
+impl Dot for Narrow {
+    #[inline(always)]
+    fn bytes<const N: usize>(self, w: &[[u8; 32]; 8], x: [&Activation; N]) -> [Sums; N] {
+        Simd128.bytes(w, x)
+    }
+
+    /// Eight steps of two products each stay within 8 · 2 · 127 · 15 = 30,480.
+    #[inline(always)]
+    fn nibbles<const OFFSET: i32, const N: usize>(self, w: &[[u8; 32]; 4], x: [&Activation; N]) -> [Sums; N] {
+        let mut sums = [[i16x8_splat(0); 2]; N];
+        for (pair, w) in w.iter().enumerate() {
+            let [low, high] = nibbles(w);
+            add_narrow(&mut sums, low, x, 2 * pair);
+            add_narrow(&mut sums, high, x, 2 * pair + 1);
+        }
+        core::array::from_fn(|n| {
+            let start = i32x4_splat(-OFFSET * x[n].sum());
+            sums[n].map(|sums| I4(i32x4_add(start, i32x4_extadd_pairwise_i16x8(sums))))
+        })
+    }
+
+    /// Two steps of two products each stay within 2 · 2 · 127 · 63 = 32,004.
+    #[inline(always)]
+    fn sixes<const N: usize>(self, w: &[[u8; 32]; 4], x: [&Activation; N], half: usize) -> [Sums; N] {
+        let mut sums = x.map(|x| [i32x4_splat(-32 * i32::from(x.sums[half])); 2]);
+        for (two, w) in w.as_chunks::<2>().0.iter().enumerate() {
+            let mut short = [[i16x8_splat(0); 2]; N];
+            add_narrow(&mut short, load(&w[0]), x, 4 * half + 2 * two);
+            add_narrow(&mut short, load(&w[1]), x, 4 * half + 2 * two + 1);
+            for n in 0..N {
+                for half in 0..2 {
+                    sums[n][half] = i32x4_add(sums[n][half], i32x4_extadd_pairwise_i16x8(short[n][half]));
+                }
+            }
+        }
+        sums.map(|sums| sums.map(I4))
+    }
 }
 
 #[inline(always)]
-fn load(w: &[u8; 32]) -> [v128; 2] {
-    // SAFETY: the reference is to 32 readable bytes, and v128.load has no alignment requirement.
-    unsafe { [v128_load(w.as_ptr().cast()), v128_load(w.as_ptr().add(16).cast())] }
+fn add_narrow<const N: usize>(sums: &mut [[v128; 2]; N], w: [v128; 2], x: [&Activation; N], step: usize) {
+    for n in 0..N {
+        let x = four(x[n], step);
+        for half in 0..2 {
+            sums[n][half] = i16x8_add(sums[n][half], i16x8_relaxed_dot_i8x16_i7x16(x, w[half]));
+        }
+    }
 }
 
-/// Columns `4 · step ..` of an input, four times.
+/// The low and the high nibbles of 32 bytes.
 #[inline(always)]
-fn four(x: &[i8], step: usize) -> v128 {
-    let (fours, _) = x.as_chunks::<4>();
-    i32x4_splat(i32::from_le_bytes(fours[step].map(|x| x as u8)))
+fn nibbles(w: &[u8; 32]) -> [[v128; 2]; 2] {
+    let w = load(w);
+    [w.map(|w| v128_and(w, u8x16_splat(15))), w.map(|w| u8x16_shr(w, 4))]
 }

@@ -110,6 +110,35 @@ mod imp {
 
     impl I4 {
         #[inline(always)]
+        pub fn splat(n: i32) -> I4 {
+            I4(i32x4_splat(n))
+        }
+
+        /// Four signed bytes.
+        #[inline(always)]
+        pub fn from_i8(bytes: &[i8; 4]) -> I4 {
+            let four = i32x4_splat(i32::from_le_bytes(bytes.map(|b| b as u8)));
+            I4(i32x4_extend_low_i16x8(i16x8_extend_low_i8x16(four)))
+        }
+
+        /// Four unsigned bytes.
+        #[inline(always)]
+        pub fn from_u8(bytes: &[u8; 4]) -> I4 {
+            let four = i32x4_splat(i32::from_le_bytes(*bytes));
+            I4(u32x4_extend_low_u16x8(u16x8_extend_low_u8x16(four)))
+        }
+
+        #[inline(always)]
+        pub fn add(self, b: I4) -> I4 {
+            I4(i32x4_add(self.0, b.0))
+        }
+
+        #[inline(always)]
+        pub fn mul(self, b: I4) -> I4 {
+            I4(i32x4_mul(self.0, b.0))
+        }
+
+        #[inline(always)]
         pub fn to_f4(self) -> F4 {
             F4(f32x4_convert_i32x4(self.0))
         }
@@ -238,6 +267,33 @@ mod imp {
     }
 
     impl I4 {
+        #[inline(always)]
+        pub fn splat(n: i32) -> I4 {
+            I4([n; 4])
+        }
+
+        /// Four signed bytes.
+        #[inline(always)]
+        pub fn from_i8(bytes: &[i8; 4]) -> I4 {
+            I4(bytes.map(i32::from))
+        }
+
+        /// Four unsigned bytes.
+        #[inline(always)]
+        pub fn from_u8(bytes: &[u8; 4]) -> I4 {
+            I4(bytes.map(i32::from))
+        }
+
+        #[inline(always)]
+        pub fn add(self, b: I4) -> I4 {
+            I4(core::array::from_fn(|i| self.0[i].wrapping_add(b.0[i])))
+        }
+
+        #[inline(always)]
+        pub fn mul(self, b: I4) -> I4 {
+            I4(core::array::from_fn(|i| self.0[i].wrapping_mul(b.0[i])))
+        }
+
         #[inline(always)]
         pub fn to_f4(self) -> F4 {
             F4(self.0.map(|n| n as f32))

@@ -10,24 +10,15 @@
 
 mod activation;
 mod attention;
+mod dot;
 mod elementwise;
 mod lanes;
 mod matmul;
 pub mod oracle;
 mod packed;
 mod reduce;
+mod run;
 mod self_test;
-
-// The one ladder: which integer dot product this build has.
-#[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-#[path = "dot_relaxed.rs"]
-mod dot;
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
-#[path = "dot_simd128.rs"]
-mod dot;
-#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-#[path = "dot_portable.rs"]
-mod dot;
 
 pub use activation::{Activation, quantize_activations};
 pub use attention::{TILE, attention_scores, attention_values, widen_f16, widen_q8_keys, widen_q8_values};
@@ -35,9 +26,10 @@ pub use elementwise::{
     add, exp, gelu, gelu_in_place, gelu_mul, rope_adjacent, rope_halves, scale, silu, silu_in_place,
 };
 pub use elementwise::{silu_mul, tanh};
-pub use matmul::{matmul_bf16, matmul_f16, matmul_f32, matmul_q4, matmul_q6, matmul_q8};
-pub use packed::{Bf16x8, F16x8, Q4x8, Q6x8, Q8x8};
+pub use matmul::{matmul_bf16, matmul_f16, matmul_f32, matmul_q4, matmul_q4k, matmul_q6k, matmul_q8};
+pub use packed::{Bf16x8, F16x8, Q4Kx8, Q4x8, Q6Kx8, Q8x8};
 pub use reduce::{add_scaled, dot, layer_norm, max_and_exp_sum, probability, rms_norm, softmax, sum};
+pub use run::Run;
 pub use self_test::self_test;
 
 /// Which build this is, as reports name it: `relaxed`, `simd128` or `portable`.

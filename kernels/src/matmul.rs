@@ -11,8 +11,9 @@
 //! ```
 
 use crate::activation::Activation;
+use crate::dot::{self, Dot};
 use crate::lanes::F4;
-use crate::packed::{Bf16x8, F16x8, FloatBlock, Q4x8, Q6x8, Q8x8, QuantBlock, Rows};
+use crate::packed::{Bf16x8, F16x8, FloatBlock, Q4Kx8, Q4x8, Q6Kx8, Q8x8, QuantBlock, Rows};
 use bytemuck::Pod;
 
 /// Inputs that are taken together when there are that many.
@@ -28,7 +29,7 @@ trait Layout: Pod {
 }
 
 macro_rules! layouts {
-    ($($matmul:ident: $layout:ty, $input:ty => $tile:ident),+ $(,)?) => {$(
+    ($($matmul:ident: $layout:ty, $input:ty => $tile:path),+ $(,)?) => {$(
         impl Layout for $layout {
             type Input = $input;
             #[inline(always)]
@@ -49,9 +50,10 @@ macro_rules! layouts {
 }
 
 layouts! {
-    matmul_q8: Q8x8, Activation => quant_tile,
-    matmul_q4: Q4x8, Activation => quant_tile,
-    matmul_q6: Q6x8, Activation => quant_tile,
+    matmul_q8: Q8x8, Activation => dot::tile,
+    matmul_q4: Q4x8, Activation => dot::tile,
+    matmul_q4k: Q4Kx8, Activation => dot::tile,
+    matmul_q6k: Q6Kx8, Activation => dot::tile,
     matmul_f32: [f32; 8], f32 => float_tile,
     matmul_f16: F16x8, f32 => float_tile,
     matmul_bf16: Bf16x8, f32 => float_tile,
@@ -80,12 +82,13 @@ fn matmul<L: Layout>(out: &mut [f32], rows: usize, w: &[L], x: &[L::Input]) {
     }
 }
 
+/// Eight rows of quants times `N` inputs, by the given way of computing integer dot products.
 #[inline(never)]
-fn quant_tile<B: QuantBlock, const N: usize>(w: &[B], x: [&[Activation]; N]) -> [Rows; N] {
+pub(crate) fn quant_tile<D: Dot, B: QuantBlock, const N: usize>(dot: D, w: &[B], x: [&[Activation]; N]) -> [Rows; N] {
     let mut sums = [[F4::splat(0.0); 2]; N];
     let x = x.map(|x| &x[..w.len()]);
     for (k, block) in w.iter().enumerate() {
-        block.accumulate(x.map(|x| &x[k]), &mut sums);
+        block.accumulate(dot, x.map(|x| &x[k]), &mut sums);
     }
     sums
 }

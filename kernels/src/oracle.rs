@@ -1,6 +1,8 @@
 //! The kernels as plain loops: slow, and the definition of every order. Tests hold the fast ones to their bits.
 
 use crate::activation::Activation;
+use crate::lanes::F4;
+use crate::run::Run;
 
 /// Adds eight running sums as every reduction ends: j with j + 4, then (0 + 2) + (1 + 3).
 fn close(sums: [f32; 8]) -> f32 {
@@ -55,18 +57,23 @@ pub fn float_row(w: &[f32], x: &[f32]) -> f32 {
     sum
 }
 
-/// One row of quants times one input. `run` columns share a scale (16 or 32); `quants` are the weights' integers with
-/// their offset taken off, `scales` one for each run.
-pub fn quant_row(quants: &[i8], scales: &[f32], run: usize, x: &[Activation]) -> f32 {
+/// One row of quants times one input: for each run, (d · x.d) times the exact sum of scale · q · x.q is added, then
+/// (dmin · x.d) times the exact sum of min · x.q taken off.
+pub fn quant_row(runs: &[Run], x: &[Activation]) -> f32 {
     let mut sum = 0f32;
-    for (i, (quants, scale)) in quants.chunks(run).zip(scales).enumerate() {
-        let first = i * run;
-        let input = &x[first / 32];
-        let mut exact = 0i32;
-        for (k, q) in quants.iter().enumerate() {
-            exact += i32::from(*q) * i32::from(input.q[first % 32 + k]);
+    for (run, x) in runs.iter().zip(x) {
+        let (mut exact, mut least) = (0i32, 0i32);
+        for k in 0..32 {
+            exact += i32::from(run.scale[k / 16]) * i32::from(run.q[k]) * i32::from(x.q[k]);
+            least += i32::from(run.min[k / 16]) * i32::from(x.q[k]);
         }
-        sum += (scale * input.d) * exact as f32;
+        sum += (f16(run.d) * x.d) * exact as f32;
+        sum -= (f16(run.dmin) * x.d) * least as f32;
     }
     sum
+}
+
+/// A finite f16, given by its bits.
+fn f16(bits: u16) -> f32 {
+    F4::from_f16(&[bits; 4]).to_array()[0]
 }

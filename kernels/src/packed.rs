@@ -4,16 +4,18 @@
 //! rows r .. r+8 of a matrix, columns in blocks of 32:
 //!   Q8x8   d: 8 × f16 │ step 0: row 0 k 0..4, row 1 k 0..4, … row 7 k 0..4 │ step 1: k 4..8 │ … │ step 7: k 28..32
 //!   Q4x8   d: 8 × f16 │ pair 0: the nibbles of step 0 (low) and of step 1 (high) │ … │ pair 3
-//!   Q6x8   scale: 2 × 8 × f32 (one for each 16 columns) │ steps as in Q8x8
-//!   floats k 0: row 0 … row 7 │ k 1: row 0 … row 7 │ …
+//!   Q4Kx8  d: 8 × f16 │ dmin: 8 × f16 │ scale: 8 × i8 │ min: 8 × u8 │ pairs as in Q4x8
+//!   Q6Kx8  d: 8 × f16 │ dmin: 8 × f16 │ scale: 2 × 8 × i8 │ min: 2 × 8 × u8 (for each 16 columns) │ steps as in Q8x8
+//!   floats k 0: row 0 … row 7 │ k 1: row 0 … row 7 │ …   (f32, f16 or bf16)
 //! ```
 //!
 //! One column step of four rows fills 16 bytes, so a dot product needs no horizontal sum, and a matrix is read as one
 //! sequential stream.
 
 use crate::activation::Activation;
-use crate::dot::{dot_bytes, dot_nibbles};
+use crate::dot::{Dot, Sums};
 use crate::lanes::{F4, I4};
+use crate::run::Run;
 use bytemuck::{Pod, Zeroable};
 
 /// 8 rows × 32 columns of Q8_0: the same 272 bytes that the file uses for them.
@@ -36,26 +38,128 @@ pub struct Q4x8 {
     pub q: [[u8; 32]; 4],
 }
 
-/// 8 rows × 32 columns with a scale for each 16 columns: what Q6_K unpacks to, in 10 bits a weight.
+/// 8 rows × 32 columns of nibbles with minima, 5.5 bits a weight: Q4_K, Q4_1.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
-pub struct Q6x8 {
+pub struct Q4Kx8 {
+    /// Scales of the scales by row, as f16 bits.
+    pub d: [u16; 8],
+    /// Scales of the minima by row, as f16 bits.
+    pub dmin: [u16; 8],
+    /// Scales by row.
+    pub scale: [i8; 8],
+    /// Minima by row.
+    pub min: [u8; 8],
+    /// Quants, as in [`Q4x8`].
+    pub q: [[u8; 32]; 4],
+}
+
+/// 8 rows × 32 columns of at most six bits with scales and minima for each 16 columns, in 10 bits a weight: Q6_K, Q5_K,
+/// Q5_0, Q5_1.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub struct Q6Kx8 {
+    /// Scales of the scales by row, as f16 bits.
+    pub d: [u16; 8],
+    /// Scales of the minima by row, as f16 bits.
+    pub dmin: [u16; 8],
     /// Scales: `scale[k / 16][row]`.
-    pub scale: [[f32; 8]; 2],
-    /// Quants: `q[k / 4][row * 4 + k % 4]`.
+    pub scale: [[i8; 8]; 2],
+    /// Minima: `min[k / 16][row]`.
+    pub min: [[u8; 8]; 2],
+    /// Quants + 32, 0 ..= 63: `q[k / 4][row * 4 + k % 4]`.
     pub q: [[u8; 32]; 8],
 }
 
-const _: () = assert!(size_of::<Q8x8>() == 272 && size_of::<Q4x8>() == 144 && size_of::<Q6x8>() == 320);
+const _: () = assert!(size_of::<Q8x8>() == 272 && size_of::<Q4x8>() == 144);
+const _: () = assert!(size_of::<Q4Kx8>() == 176 && size_of::<Q6Kx8>() == 320);
 
 /// One number for each of eight rows: rows 0 to 3, rows 4 to 7.
 pub(crate) type Rows = [F4; 2];
 
 /// A packed layout of integers: 8 rows × 32 columns.
 pub(crate) trait QuantBlock: Pod {
-    /// For each of `N` inputs, adds this block's share of the dot product of each row: scale · x.d · Σ q·x.q. The
-    /// integer sum is exact; the products and the one addition are in this order.
-    fn accumulate<const N: usize>(&self, x: [&Activation; N], sums: &mut [Rows; N]);
+    /// For each of `N` inputs, adds this block's share of the dot product of each row:
+    /// (d · x.d) · Σ scale·q·x.q, and takes off (dmin · x.d) · Σ min·x.q. The integer sums are exact; the products, the
+    /// addition and the subtraction are in this order.
+    fn accumulate<D: Dot, const N: usize>(&self, dot: D, x: [&Activation; N], sums: &mut [Rows; N]);
+}
+
+/// Each layout's rows one by one, for those who pack them and those who look into them.
+macro_rules! rows_as_runs {
+    ($block:ident, $b:ident, $row:ident => $run:expr, $from:ident => $put:block) => {
+        impl $block {
+            /// Row `row` (taken modulo 8).
+            pub fn run(&self, row: usize) -> Run {
+                let ($b, $row) = (self, row % 8);
+                $run
+            }
+
+            /// Sets row `row` (taken modulo 8); the layout must have room for what the run holds.
+            pub fn put(&mut self, row: usize, run: &Run) {
+                let ($b, $row, $from) = (self, row % 8, run);
+                $put
+            }
+        }
+    };
+}
+
+rows_as_runs!(Q8x8, block, row => Run::plain(block.d[row], bytes(&block.q, row).map(|q| q as i8)), run => {
+    block.d[row] = run.d;
+    put_bytes(&mut block.q, row, run.q.map(|q| q as u8));
+});
+
+rows_as_runs!(Q4x8, block, row => Run::plain(block.d[row], nibbles(&block.q, row).map(|q| q as i8 - 8)), run => {
+    block.d[row] = run.d;
+    put_nibbles(&mut block.q, row, run.q.map(|q| (q + 8) as u8));
+});
+
+rows_as_runs!(Q4Kx8, block, row => Run {
+    d: block.d[row],
+    dmin: block.dmin[row],
+    scale: [block.scale[row]; 2],
+    min: [block.min[row]; 2],
+    q: nibbles(&block.q, row).map(|q| q as i8),
+}, run => {
+    (block.d[row], block.dmin[row]) = (run.d, run.dmin);
+    (block.scale[row], block.min[row]) = (run.scale[0], run.min[0]);
+    put_nibbles(&mut block.q, row, run.q.map(|q| q as u8));
+});
+
+rows_as_runs!(Q6Kx8, block, row => Run {
+    d: block.d[row],
+    dmin: block.dmin[row],
+    scale: [block.scale[0][row], block.scale[1][row]],
+    min: [block.min[0][row], block.min[1][row]],
+    q: bytes(&block.q, row).map(|q| (q as i8).wrapping_sub(32)),
+}, run => {
+    (block.d[row], block.dmin[row]) = (run.d, run.dmin);
+    for half in 0..2 {
+        (block.scale[half][row], block.min[half][row]) = (run.scale[half], run.min[half]);
+    }
+    put_bytes(&mut block.q, row, run.q.map(|q| (q.wrapping_add(32) & 63) as u8));
+});
+
+fn bytes(q: &[[u8; 32]; 8], row: usize) -> [u8; 32] {
+    core::array::from_fn(|k| q[k / 4][row * 4 + k % 4])
+}
+
+fn put_bytes(q: &mut [[u8; 32]; 8], row: usize, run: [u8; 32]) {
+    for (step, four) in q.iter_mut().zip(run.as_chunks::<4>().0) {
+        step[row * 4..row * 4 + 4].copy_from_slice(four);
+    }
+}
+
+fn nibbles(q: &[[u8; 32]; 4], row: usize) -> [u8; 32] {
+    core::array::from_fn(|k| q[k / 8][row * 4 + k % 4] >> (k / 4 % 2 * 4) & 15)
+}
+
+fn put_nibbles(q: &mut [[u8; 32]; 4], row: usize, run: [u8; 32]) {
+    for (pair, eight) in q.iter_mut().zip(run.as_chunks::<8>().0) {
+        for k in 0..4 {
+            pair[row * 4 + k] = eight[k] & 15 | eight[k + 4] << 4;
+        }
+    }
 }
 
 #[inline(always)]
@@ -69,44 +173,82 @@ where
 
 /// `sums += (scale · d) · dots`, eight rows at once.
 #[inline(always)]
-fn add_scaled_dots(sums: &mut Rows, scale: [F4; 2], d: f32, dots: [I4; 2]) {
+fn add_scaled(sums: &mut Rows, scale: Rows, d: f32, dots: Sums) {
     for half in 0..2 {
         let factor = scale[half].mul(F4::splat(d));
         sums[half] = sums[half].add(factor.mul(dots[half].to_f4()));
     }
 }
 
+/// `sums −= (dmin · d) · least`, eight rows at once.
+#[inline(always)]
+fn take_off(sums: &mut Rows, dmin: Rows, d: f32, least: Sums) {
+    for half in 0..2 {
+        let factor = dmin[half].mul(F4::splat(d));
+        sums[half] = sums[half].sub(factor.mul(least[half].to_f4()));
+    }
+}
+
 impl QuantBlock for Q8x8 {
     #[inline(always)]
-    fn accumulate<const N: usize>(&self, x: [&Activation; N], sums: &mut [Rows; N]) {
+    fn accumulate<D: Dot, const N: usize>(&self, dot: D, x: [&Activation; N], sums: &mut [Rows; N]) {
         let scale = halves(&self.d).map(F4::from_f16);
-        let dots = dot_bytes(&self.q, x.map(|x| &x.q));
+        let dots = dot.bytes(&self.q, x);
         for n in 0..N {
-            add_scaled_dots(&mut sums[n], scale, x[n].d, dots[n]);
+            add_scaled(&mut sums[n], scale, x[n].d, dots[n]);
         }
     }
 }
 
 impl QuantBlock for Q4x8 {
     #[inline(always)]
-    fn accumulate<const N: usize>(&self, x: [&Activation; N], sums: &mut [Rows; N]) {
+    fn accumulate<D: Dot, const N: usize>(&self, dot: D, x: [&Activation; N], sums: &mut [Rows; N]) {
         let scale = halves(&self.d).map(F4::from_f16);
-        let dots = dot_nibbles(&self.q, x);
+        let dots = dot.nibbles::<8, N>(&self.q, x);
         for n in 0..N {
-            add_scaled_dots(&mut sums[n], scale, x[n].d, dots[n]);
+            add_scaled(&mut sums[n], scale, x[n].d, dots[n]);
         }
     }
 }
 
-impl QuantBlock for Q6x8 {
+impl QuantBlock for Q4Kx8 {
     #[inline(always)]
-    fn accumulate<const N: usize>(&self, x: [&Activation; N], sums: &mut [Rows; N]) {
+    fn accumulate<D: Dot, const N: usize>(&self, dot: D, x: [&Activation; N], sums: &mut [Rows; N]) {
+        let [d, dmin] = [&self.d, &self.dmin].map(|d| halves(d).map(F4::from_f16));
+        let (scale, min) = (halves(&self.scale).map(I4::from_i8), halves(&self.min).map(I4::from_u8));
+        let dots = dot.nibbles::<0, N>(&self.q, x);
+        for n in 0..N {
+            let sum = I4::splat(x[n].sum());
+            add_scaled(&mut sums[n], d, x[n].d, [dots[n][0].mul(scale[0]), dots[n][1].mul(scale[1])]);
+            take_off(&mut sums[n], dmin, x[n].d, min.map(|min| min.mul(sum)));
+        }
+    }
+}
+
+impl QuantBlock for Q6Kx8 {
+    #[inline(always)]
+    fn accumulate<D: Dot, const N: usize>(&self, dot: D, x: [&Activation; N], sums: &mut [Rows; N]) {
+        let d = halves(&self.d).map(F4::from_f16);
         let (steps, _) = self.q.as_chunks::<4>();
-        for (half, (steps, scale)) in steps.iter().zip(&self.scale).enumerate() {
-            let scale = halves(scale).map(F4::load);
-            let dots = dot_bytes(steps, x.map(|x| &x.q.as_chunks::<16>().0[half]));
+        let mut dots = [[I4::splat(0); 2]; N];
+        for half in 0..2 {
+            let scale = halves(&self.scale[half]).map(I4::from_i8);
+            let shares = dot.sixes(&steps[half], x, half);
             for n in 0..N {
-                add_scaled_dots(&mut sums[n], scale, x[n].d, dots[n]);
+                dots[n] = core::array::from_fn(|i| dots[n][i].add(shares[n][i].mul(scale[i])));
+            }
+        }
+        for n in 0..N {
+            add_scaled(&mut sums[n], d, x[n].d, dots[n]);
+        }
+        // A sum is never −0, so a zero more or less changes no bit: formats without minima skip them.
+        if self.min != [[0; 8]; 2] {
+            let dmin = halves(&self.dmin).map(F4::from_f16);
+            let min = self.min.each_ref().map(|min| halves(min).map(I4::from_u8));
+            for n in 0..N {
+                let sum = x[n].sums.map(|sum| I4::splat(i32::from(sum)));
+                let least = core::array::from_fn(|i| min[0][i].mul(sum[0]).add(min[1][i].mul(sum[1])));
+                take_off(&mut sums[n], dmin, x[n].d, least);
             }
         }
     }

@@ -1,76 +1,82 @@
 //! Whether this machine computes as it should: the integer dot products against plain loops, where the module runs.
 //!
-//! The relaxed instruction is exact on every processor for the operands that it is given here, by its specification.
-//! Some engines have got it wrong all the same, so the fast build is asked before it is trusted.
+//! The relaxed instructions are exact on every processor for the operands that they are given here, as far as their
+//! specification and a probe can tell. Some engines have got them wrong all the same, so the fast build is asked before
+//! it is trusted.
 
 use crate::activation::Activation;
-use crate::packed::{Q4x8, Q6x8, Q8x8};
-use crate::{matmul_q4, matmul_q6, matmul_q8, oracle};
+use crate::packed::{Q4Kx8, Q4x8, Q6Kx8, Q8x8};
+use crate::run::Run;
+use crate::{dot, matmul_q4, matmul_q4k, matmul_q6k, matmul_q8, oracle};
+use core::array::from_fn;
 
 const BLOCKS: usize = 3;
 const INPUTS: usize = 5; // a whole tile and one more
 
-/// Computes a small product in every quantized layout and compares it with the oracle, bit by bit. The numbers include
-/// the extremes of every range.
+type Inputs = [[Activation; BLOCKS]; INPUTS];
+
+/// Chooses how integer dot products are computed on this machine, and computes a small product in every quantized
+/// layout that way, to be compared with the oracle bit by bit. False: this build is of no use here.
 pub fn self_test() -> bool {
-    let mut state = 1u32;
-    let mut byte = move || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let byte = (state >> 24) as u8;
-        match state >> 20 & 7 {
+    dot::choose(computes_as_the_oracle)
+}
+
+fn computes_as_the_oracle() -> bool {
+    let mut noise = Noise(1);
+    let x: Inputs = from_fn(|_| {
+        from_fn(|_| {
+            let q: [i8; 32] = from_fn(|_| (noise.byte() as i8).max(-127));
+            let sums = from_fn(|half| q[16 * half..][..16].iter().map(|q| i16::from(*q)).sum());
+            Activation { d: 0.25, sums, q }
+        })
+    });
+    let d: [u16; 8] = from_fn(|row| (15 - row as u16) << 10); // 2⁻ʳᵒʷ
+    let q8: [Q8x8; BLOCKS] = from_fn(|_| Q8x8 { d, q: from_fn(|_| noise.bytes()) });
+    let q4: [Q4x8; BLOCKS] = from_fn(|_| Q4x8 { d, q: from_fn(|_| noise.bytes()) });
+    let q4k: [Q4Kx8; BLOCKS] = from_fn(|_| Q4Kx8 {
+        d,
+        dmin: d,
+        scale: noise.bytes().map(|b: u8| b as i8),
+        min: noise.bytes(),
+        q: from_fn(|_| noise.bytes()),
+    });
+    let q6k: [Q6Kx8; BLOCKS] = from_fn(|_| Q6Kx8 {
+        d,
+        dmin: d,
+        scale: from_fn(|_| noise.bytes().map(|b: u8| b as i8)),
+        min: from_fn(|_| noise.bytes()),
+        q: from_fn(|_| noise.bytes().map(|b: u8| b & 63)),
+    });
+    agrees(&x, |out, x| matmul_q8(out, 8, &q8, x), |row, b| q8[b].run(row))
+        && agrees(&x, |out, x| matmul_q4(out, 8, &q4, x), |row, b| q4[b].run(row))
+        && agrees(&x, |out, x| matmul_q4k(out, 8, &q4k, x), |row, b| q4k[b].run(row))
+        && agrees(&x, |out, x| matmul_q6k(out, 8, &q6k, x), |row, b| q6k[b].run(row))
+}
+
+/// Bytes from a small generator, the extremes of every range often among them.
+struct Noise(u32);
+
+impl Noise {
+    fn byte(&mut self) -> u8 {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        match self.0 >> 20 & 7 {
             0 => 0x80, // the least i8, and the nibbles 0 and 8
             1 => 0xff, // the largest nibbles
             2 => 0x7f, // the largest i8
-            _ => byte,
+            _ => (self.0 >> 24) as u8,
         }
-    };
-    let x: [[Activation; BLOCKS]; INPUTS] = core::array::from_fn(|_| {
-        core::array::from_fn(|_| {
-            let q: [i8; 32] = core::array::from_fn(|_| (byte() as i8).max(-127));
-            Activation { d: 0.25, sum: q.iter().map(|q| i32::from(*q)).sum(), q }
-        })
-    });
-    let bytes: [[[u8; 32]; 8]; BLOCKS] =
-        core::array::from_fn(|_| core::array::from_fn(|_| core::array::from_fn(|_| byte())));
-    q8(&bytes, &x) && q4(&bytes, &x) && q6(&bytes, &x)
+    }
+
+    fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        from_fn(|_| self.byte())
+    }
 }
 
-/// The f16 bits of row `r`'s scale, and the same as f32: 2⁻ʳ, so that every product of the test is exact.
-fn scale(row: usize) -> (u16, f32) {
-    ((15 - row as u16) << 10, 1.0 / (1u32 << row) as f32)
-}
-
-fn q8(bytes: &[[[u8; 32]; 8]; BLOCKS], x: &[[Activation; BLOCKS]; INPUTS]) -> bool {
-    let w = bytes.map(|q| Q8x8 { d: core::array::from_fn(|row| scale(row).0), q });
+fn agrees(x: &Inputs, matmul: impl Fn(&mut [f32], &[Activation]), run: impl Fn(usize, usize) -> Run) -> bool {
     let mut out = [0.0; INPUTS * 8];
-    matmul_q8(&mut out, 8, &w, x.as_flattened());
-    agrees(&out, x, 32, |row, k| bytes[k / 32][k % 32 / 4][row * 4 + k % 4] as i8)
-}
-
-fn q4(bytes: &[[[u8; 32]; 8]; BLOCKS], x: &[[Activation; BLOCKS]; INPUTS]) -> bool {
-    let w = bytes.map(|q| Q4x8 { d: core::array::from_fn(|row| scale(row).0), q: [q[0], q[1], q[2], q[3]] });
-    let mut out = [0.0; INPUTS * 8];
-    matmul_q4(&mut out, 8, &w, x.as_flattened());
-    agrees(&out, x, 32, |row, k| {
-        let byte = bytes[k / 32][k % 32 / 8][row * 4 + k % 4];
-        (if k / 4 % 2 == 0 { byte & 15 } else { byte >> 4 }) as i8 - 8
-    })
-}
-
-fn q6(bytes: &[[[u8; 32]; 8]; BLOCKS], x: &[[Activation; BLOCKS]; INPUTS]) -> bool {
-    let w = bytes.map(|q| Q6x8 { scale: [core::array::from_fn(|row| scale(row).1); 2], q });
-    let mut out = [0.0; INPUTS * 8];
-    matmul_q6(&mut out, 8, &w, x.as_flattened());
-    agrees(&out, x, 16, |row, k| bytes[k / 32][k % 32 / 4][row * 4 + k % 4] as i8)
-}
-
-fn agrees(out: &[f32], x: &[[Activation; BLOCKS]; INPUTS], run: usize, quant: impl Fn(usize, usize) -> i8) -> bool {
-    (0..INPUTS * 8).all(|i| {
-        let (input, row) = (i / 8, i % 8);
-        let quants: [i8; BLOCKS * 32] = core::array::from_fn(|k| quant(row, k));
-        let scales = [scale(row).1; BLOCKS * 2];
-        oracle::quant_row(&quants, &scales, run, &x[input]).to_bits() == out[i].to_bits()
-    })
+    matmul(&mut out, x.as_flattened());
+    let rows: [[Run; BLOCKS]; 8] = from_fn(|row| from_fn(|b| run(row, b)));
+    out.iter().enumerate().all(|(i, out)| oracle::quant_row(&rows[i % 8], &x[i / 8]).to_bits() == out.to_bits())
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ mod runs;
 pub use q4_0::BlockQ4_0;
 pub use q6_k::BlockQ6K;
 pub use q8_0::BlockQ8_0;
-pub use runs::Run;
+pub use runs::{run_of, value};
 
 /// A tensor's element format, named as ggml names it. The discriminant is ggml's type id, as stored in GGUF files.
 ///

@@ -1,45 +1,33 @@
-//! The formats whose values are `scale · q − min`: one description of 32 of them, whatever the file's bits look like.
+//! The formats whose values are `scale · q − min`: 32 of them as a [`Run`], whatever the file's bits look like.
 //!
 //! # Source
 //! The `block_*` structs and `dequantize_row_*` of ggml, and `gguf.quants` of <https://pypi.org/project/gguf/>.
 
 use super::float::f16_to_f32;
 use super::{BlockQ6K, Format};
+use crate::kernels::Run;
+use core::array::from_fn;
 
-/// 32 values in a row: `x[k] = scale[k / 16] · q[k] − min`, rounded after the product and after the difference.
-#[derive(Debug, Clone, Copy)]
-pub struct Run {
-    /// A scale for each 16 values.
-    pub scale: [f32; 2],
-    /// What is taken off each value; +0 for a format without minima.
-    pub min: f32,
-    /// The quants, with their offset taken off.
-    pub q: [i8; 32],
+/// Run number `run` of a block, which is `block_bytes` long; `None` for formats that are no runs.
+pub fn run_of(format: Format, block: &[u8], run: usize) -> Option<Run> {
+    Some(match format {
+        Format::Q4_1 => q4_1(block.first_chunk()?),
+        Format::Q5_0 => q5_0(block.first_chunk()?),
+        Format::Q5_1 => q5_1(block.first_chunk()?),
+        Format::Q4_K => q4_k(block.first_chunk()?, run % 8),
+        Format::Q5_K => q5_k(block.first_chunk()?, run % 8),
+        Format::Q6_K => q6_k(block.first_chunk()?, run % 8),
+        Format::IQ4_NL => iq4_nl(block.first_chunk()?),
+        _ => return None,
+    })
 }
 
-impl Run {
-    /// Run number `run` of a block, which is `block_bytes` long; `None` for formats that are no runs.
-    pub fn of(format: Format, block: &[u8], run: usize) -> Option<Run> {
-        Some(match format {
-            Format::Q4_1 => q4_1(block.first_chunk()?),
-            Format::Q5_0 => q5_0(block.first_chunk()?),
-            Format::Q5_1 => q5_1(block.first_chunk()?),
-            Format::Q4_K => q4_k(block.first_chunk()?, run % 8),
-            Format::Q5_K => q5_k(block.first_chunk()?, run % 8),
-            Format::Q6_K => q6_k(block.first_chunk()?, run % 8),
-            Format::IQ4_NL => iq4_nl(block.first_chunk()?),
-            _ => return None,
-        })
-    }
-
-    /// Value `k` of the 32.
-    pub fn value(&self, k: usize) -> f32 {
-        self.scale[k % 32 / 16] * f32::from(self.q[k % 32]) - self.min
-    }
-
-    fn new(scale: f32, min: f32, q: impl Fn(usize) -> u8) -> Run {
-        Run { scale: [scale; 2], min, q: core::array::from_fn(|k| q(k) as i8) }
-    }
+/// Value `k` of a run (taken modulo 32), rounded after each product and after the difference.
+pub fn value(run: &Run, k: usize) -> f32 {
+    let (k, half) = (k % 32, k % 32 / 16);
+    let scale = f16_to_f32(run.d) * f32::from(run.scale[half]);
+    let min = f16_to_f32(run.dmin) * f32::from(run.min[half]);
+    scale * f32::from(run.q[k]) - min
 }
 
 /// Dequantizes whole blocks of one of these formats.
@@ -47,46 +35,52 @@ pub(super) fn dequantize(format: Format, bytes: &[u8], out: &mut [f32]) {
     let row = format.row();
     for (out, block) in out.chunks_exact_mut(row.block_len).zip(bytes.chunks_exact(row.block_bytes)) {
         for (i, out) in out.as_chunks_mut::<32>().0.iter_mut().enumerate() {
-            if let Some(run) = Run::of(format, block, i) {
-                out.iter_mut().enumerate().for_each(|(k, out)| *out = run.value(k));
+            if let Some(run) = run_of(format, block, i) {
+                out.iter_mut().enumerate().for_each(|(k, out)| *out = value(&run, k));
             }
         }
     }
 }
 
-fn half(bytes: &[u8], at: usize) -> f32 {
-    f16_to_f32(u16::from_le_bytes([bytes[at], bytes[at + 1]]))
+/// The f16 bits at a place.
+fn half(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
 }
 
 /// Value k of 32 nibbles: the low ones of 16 bytes, then the high ones.
-fn nibble(qs: &[u8], k: usize) -> u8 {
-    qs[k % 16] >> (k / 16 * 4) & 15
+fn nibble(qs: &[u8], k: usize) -> i8 {
+    (qs[k % 16] >> (k / 16 * 4) & 15) as i8
 }
 
 /// The fifth bit of value k, where it belongs: bit k of 4 bytes.
-fn fifth(qh: &[u8], k: usize) -> u8 {
-    (qh[k / 8] >> (k % 8) & 1) << 4
+fn fifth(qh: &[u8], k: usize) -> i8 {
+    ((qh[k / 8] >> (k % 8) & 1) << 4) as i8
+}
+
+/// A run `d · q + m`: the minimum is −m.
+fn plus(d: u16, m: u16, q: impl FnMut(usize) -> i8) -> Run {
+    Run { d, dmin: m ^ 0x8000, scale: [1; 2], min: [1; 2], q: from_fn(q) }
 }
 
 /// d, m, 16 bytes of nibbles: `d · q + m`.
 fn q4_1(b: &[u8; 20]) -> Run {
-    Run::new(half(b, 0), -half(b, 2), |k| nibble(&b[4..], k))
+    plus(half(b, 0), half(b, 2), |k| nibble(&b[4..], k))
 }
 
 /// d, 4 bytes of fifth bits, 16 of nibbles: `d · (q − 16)`.
 fn q5_0(b: &[u8; 22]) -> Run {
-    Run::new(half(b, 0), 0.0, |k| (nibble(&b[6..], k) | fifth(&b[2..], k)).wrapping_sub(16))
+    Run::plain(half(b, 0), from_fn(|k| (nibble(&b[6..], k) | fifth(&b[2..], k)) - 16))
 }
 
 /// d, m, 4 bytes of fifth bits, 16 of nibbles: `d · q + m`.
 fn q5_1(b: &[u8; 24]) -> Run {
-    Run::new(half(b, 0), -half(b, 2), |k| nibble(&b[8..], k) | fifth(&b[4..], k))
+    plus(half(b, 0), half(b, 2), |k| nibble(&b[8..], k) | fifth(&b[4..], k))
 }
 
 /// d, 16 bytes of nibbles that choose from a table: `d · table[q]`.
 fn iq4_nl(b: &[u8; 18]) -> Run {
     const TABLE: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
-    Run::new(half(b, 0), 0.0, |k| TABLE[usize::from(nibble(&b[2..], k))] as u8)
+    Run::plain(half(b, 0), from_fn(|k| TABLE[nibble(&b[2..], k) as usize]))
 }
 
 /// Scale and minimum of run j of a K block, six bits each in 12 bytes: those of runs 0 to 3 lie whole in bytes 0 to 3 and
@@ -102,9 +96,8 @@ fn scale_and_min(s: &[u8], j: usize) -> (u8, u8) {
 fn k_run(b: &[u8], nibbles: &[u8], run: usize, high: impl Fn(usize) -> u8) -> Run {
     let (scale, min) = scale_and_min(&b[4..16], run);
     let qs = &nibbles[run / 2 * 32..];
-    Run::new(half(b, 0) * f32::from(scale), half(b, 2) * f32::from(min), |k| {
-        qs[k] >> (run % 2 * 4) & 15 | high(k) << 4
-    })
+    let quant = |k: usize| (qs[k] >> (run % 2 * 4) & 15 | high(k) << 4) as i8;
+    Run { d: half(b, 0), dmin: half(b, 2), scale: [scale as i8; 2], min: [min; 2], q: from_fn(quant) }
 }
 
 fn q4_k(b: &[u8; 144], run: usize) -> Run {
@@ -118,9 +111,6 @@ fn q5_k(b: &[u8; 176], run: usize) -> Run {
 
 fn q6_k(b: &[u8; 210], run: usize) -> Run {
     let block = BlockQ6K::from_bytes(b);
-    Run {
-        scale: [block.scale(run * 32), block.scale(run * 32 + 16)],
-        min: 0.0,
-        q: core::array::from_fn(|k| block.quant(run * 32 + k)),
-    }
+    let scale = [block.scales[run * 2], block.scales[run * 2 + 1]];
+    Run { scale, ..Run::plain(block.d, from_fn(|k| block.quant(run * 32 + k))) }
 }

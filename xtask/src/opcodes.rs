@@ -1,6 +1,6 @@
 //! The disassembly check: which relaxed instructions a compiled module holds, and in which functions.
 //!
-//! A relaxed instruction may give different results on different machines, so the engine uses exactly one, on inputs
+//! A relaxed instruction may give different results on different machines, so the engine uses the dot products alone, on inputs
 //! where all machines agree, in kernels that are named here. The compiler can bring in more by itself: with
 //! relaxed-simd on, LLVM may turn an exact pattern of multiply and add into a relaxed dot product. So each build is
 //! read back, every function body of it.
@@ -13,9 +13,12 @@ use wasmparser::{FunctionBody, KnownCustom, Name, Operator, Parser, Payload, Typ
 
 use crate::wasm::Variant;
 
-/// The functions of the relaxed build that may hold `i32x4.relaxed_dot_i8x16_i7x16_add_s`, as paths without generic
-/// arguments. Each is `#[inline(never)]`, so that the instruction does not wander into its callers.
-const RELAXED_DOT_KERNELS: &[&str] = &["pagelm_kernels::matmul::quant_tile"];
+/// The relaxed instructions that may be used.
+const RELAXED_DOTS: &[&str] = &["I32x4RelaxedDotI8x16I7x16AddS", "I16x8RelaxedDotI8x16I7x16S"];
+
+/// The functions of the relaxed build that may hold them, as paths without generic arguments. Each is `#[inline(never)]`, so that the instruction does not wander into its callers.
+const RELAXED_DOT_KERNELS: &[&str] =
+    &["pagelm_kernels::matmul::quant_tile", "pagelm_kernels::dot::build::probe_relaxed_dot"];
 
 /// A relaxed instruction that was found.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,7 +53,7 @@ pub fn check(variants: &[Variant]) -> Result<()> {
 fn faults(found: &[Relaxed], allowed: &[&str]) -> Vec<String> {
     let mut faults = Vec::new();
     for Relaxed { function, operator, .. } in found {
-        if operator != "I32x4RelaxedDotI8x16I7x16AddS" {
+        if !RELAXED_DOTS.contains(&operator.as_str()) {
             faults.push(format!("  {operator} in {function}: its result depends on the machine"));
         } else if !allowed.contains(&function.as_str()) {
             faults.push(format!("  {operator} in {function}: not one of the kernels listed in xtask/src/opcodes.rs"));
