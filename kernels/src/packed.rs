@@ -231,9 +231,9 @@ impl QuantBlock for Q6Kx8 {
         let d = halves(&self.d).map(F4::from_f16);
         let (steps, _) = self.q.as_chunks::<4>();
         let mut dots = [[I4::splat(0); 2]; N];
-        for half in 0..2 {
-            let scale = halves(&self.scale[half]).map(I4::from_i8);
-            let shares = dot.sixes(&steps[half], x, half);
+        for (half, (steps, scale)) in steps.iter().zip(&self.scale).enumerate() {
+            let scale = halves(scale).map(I4::from_i8);
+            let shares = dot.sixes(steps, x, half);
             for n in 0..N {
                 dots[n] = core::array::from_fn(|i| dots[n][i].add(shares[n][i].mul(scale[i])));
             }
