@@ -3,6 +3,10 @@
 //! There is no wasm-opt after that: it was tried (binaryen 132, -O2 to -O4 and -Oz), and makes the modules 6 % smaller
 //! but what travels 1 % larger, since LLVM's own code compresses better.
 //!
+//! The standard library is compiled along with the engine, for size and with panics that trap at once: the prebuilt one
+//! brings 18 KB of formatting for messages that nobody would see, since a trap reaches the page as an error anyway. Stable
+//! cargo does that when it is told that it may (`RUSTC_BOOTSTRAP`).
+//!
 //! A module with an instruction that the browser does not know does not validate, so every set of features is a build
 //! of its own, and the page picks one when it loads.
 
@@ -72,6 +76,9 @@ impl Variant {
     fn compile(&self) -> Result<()> {
         let mut cargo = self.cargo("build", TARGET);
         cargo.args(["--profile", "wasm", "--package", "pagelm", "--lib"]);
+        cargo.args(["-Z", "build-std=std,panic_abort", "-Z", "build-std-features=optimize_for_size", "--config"]);
+        cargo.arg(format!("target.{TARGET}.rustflags=[\"-Zunstable-options\", \"-Cpanic=immediate-abort\"]"));
+        cargo.env("RUSTC_BOOTSTRAP", "1");
         // Two builds print at the same time: no progress bars.
         cargo.env("CARGO_TERM_PROGRESS_WHEN", "never");
         shell::run(&mut cargo)
@@ -113,6 +120,7 @@ impl Variant {
 /// Makes every build and puts it into pkg/dist.
 pub fn build() -> Result<()> {
     add_target(TARGET)?;
+    add_standard_library_source()?;
     // Link-time optimization is one long step on one core: the builds run side by side.
     let results = std::thread::scope(|scope| {
         let builds = VARIANTS.map(|variant| scope.spawn(move || variant.compile()));
@@ -135,6 +143,24 @@ pub fn add_target(target: &str) -> Result<()> {
              by your system's package manager, and run this again"
         )
     })
+}
+
+/// Adds the standard library's source to the toolchain, if it is not there.
+fn add_standard_library_source() -> Result<()> {
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "sysroot"]).current_dir(paths::root());
+    let Some(sysroot) = shell::output(&mut rustc)? else {
+        bail!("rustc is missing: install Rust from https://rustup.rs")
+    };
+    if PathBuf::from(sysroot.trim()).join("lib/rustlib/src/rust/library/Cargo.lock").exists() {
+        return Ok(());
+    }
+    let mut rustup = Command::new("rustup");
+    rustup.args(["component", "add", "rust-src"]).current_dir(paths::root());
+    shell::run(&mut rustup).context(
+        "the source of Rust's standard library is missing, and rustup could not add it. Install the component rust-src \
+         by rustup or by your system's package manager, and run this again",
+    )
 }
 
 fn is_installed(target: &str) -> Result<bool> {
