@@ -13,11 +13,20 @@ pub struct Activation {
     pub sums: [i16; 2],
     /// The quants, −127 ..= 127.
     pub q: [i8; 32],
+    /// The same in 16 bits, for processors that multiply those.
+    pub wide: [i16; 32],
 }
 
 impl Activation {
     /// 32 zeros.
-    pub const ZERO: Activation = Activation { d: 0.0, sums: [0; 2], q: [0; 32] };
+    pub const ZERO: Activation = Activation { d: 0.0, sums: [0; 2], q: [0; 32], wide: [0; 32] };
+
+    /// `d · q[i]`.
+    pub fn new(d: f32, q: [i8; 32]) -> Activation {
+        let wide = q.map(i16::from);
+        let sums = core::array::from_fn(|half| wide[16 * half..][..16].iter().sum());
+        Activation { d, sums, q, wide }
+    }
 
     /// Σ q.
     #[inline(always)]
@@ -45,13 +54,11 @@ pub fn quantize_activations(x: &[f32], out: &mut [Activation]) {
         let [a, b, c, d] = max.to_array();
         let amax = a.max(b).max(c).max(d);
         let inverse = if amax == 0.0 { 0.0 } else { 127.0 / amax };
-        block.sums = [0; 2];
-        for (i, (qs, four)) in block.q.as_chunks_mut::<4>().0.iter_mut().zip(fours).enumerate() {
-            let rounded = F4::load(four).mul(F4::splat(inverse)).nearest().to_array();
-            *qs = rounded.map(|v| v as i8);
-            block.sums[i / 4] += qs.iter().map(|q| i16::from(*q)).sum::<i16>();
+        let mut q = [0; 32];
+        for (qs, four) in q.as_chunks_mut::<4>().0.iter_mut().zip(fours) {
+            *qs = F4::load(four).mul(F4::splat(inverse)).nearest().to_array().map(|v| v as i8);
         }
-        block.d = amax / 127.0 + check.sum();
+        *block = Activation::new(amax / 127.0 + check.sum(), q);
     }
 }
 

@@ -14,7 +14,7 @@
 //! one instruction for 16 products where the processor has it. Elsewhere that instruction is five, and `Narrow` adds
 //! 16-bit sums of two products for as long as they cannot overflow before it widens them.
 
-use super::simd128::{Simd128, four, load};
+use super::simd128::{Simd128, load};
 use super::{Dot, Sums};
 use crate::activation::Activation;
 use crate::lanes::I4;
@@ -170,6 +170,13 @@ fn add_narrow<const N: usize>(sums: &mut [[v128; 2]; N], w: [v128; 2], x: [&Acti
             sums[n][half] = i16x8_add(sums[n][half], i16x8_relaxed_dot_i8x16_i7x16(x, w[half]));
         }
     }
+}
+
+/// Columns `4 · step ..` of an input, four times.
+#[inline(always)]
+fn four(x: &Activation, step: usize) -> v128 {
+    let (fours, _) = x.q.as_chunks::<4>();
+    i32x4_splat(i32::from_le_bytes(fours[step].map(|x| x as u8)))
 }
 
 /// The low and the high nibbles of 32 bytes.

@@ -32,70 +32,81 @@ mod only {
 #[derive(Clone, Copy)]
 pub struct Simd128;
 
-/// Two running sums a row (even and odd pairs of columns), two rows a vector: eight rows in four vectors.
-type Pairs = [v128; 4];
+/// Two running sums a row (even and odd pairs of columns), two rows a vector: four rows in two vectors. A tile's sums of
+/// eight rows would not fit into the registers, so four rows go through a block before the next four.
+type Pairs = [v128; 2];
 
 impl Dot for Simd128 {
     #[inline(always)]
     fn bytes<const N: usize>(self, w: &[[u8; 32]; 8], x: [&Activation; N]) -> [Sums; N] {
-        let mut sums = [[i32x4_splat(0); 4]; N];
-        for (step, w) in w.iter().enumerate() {
-            add_step(&mut sums, load(w), x, step);
-        }
-        sums.map(close)
+        each_four(|four| {
+            let mut sums = [[i32x4_splat(0); 2]; N];
+            for (step, w) in w.iter().enumerate() {
+                add_step(&mut sums, load(w)[four], x, step);
+            }
+            sums
+        })
     }
 
     #[inline(always)]
     fn nibbles<const OFFSET: i32, const N: usize>(self, w: &[[u8; 32]; 4], x: [&Activation; N]) -> [Sums; N] {
-        let mut sums = x.map(|x| start(-OFFSET * x.sum()));
-        for (pair, w) in w.iter().enumerate() {
-            let w = load(w);
-            add_step(&mut sums, w.map(|w| v128_and(w, u8x16_splat(15))), x, 2 * pair);
-            add_step(&mut sums, w.map(|w| u8x16_shr(w, 4)), x, 2 * pair + 1);
-        }
-        sums.map(close)
+        each_four(|four| {
+            let mut sums = x.map(|x| start(-OFFSET * x.sum()));
+            for (pair, w) in w.iter().enumerate() {
+                let w = load(w)[four];
+                add_step(&mut sums, v128_and(w, u8x16_splat(15)), x, 2 * pair);
+                add_step(&mut sums, u8x16_shr(w, 4), x, 2 * pair + 1);
+            }
+            sums
+        })
     }
 
     #[inline(always)]
     fn sixes<const N: usize>(self, w: &[[u8; 32]; 4], x: [&Activation; N], half: usize) -> [Sums; N] {
-        let mut sums = x.map(|x| start(-32 * i32::from(x.sums[half])));
-        for (step, w) in w.iter().enumerate() {
-            add_step(&mut sums, load(w), x, 4 * half + step);
-        }
-        sums.map(close)
+        each_four(|four| {
+            let mut sums = x.map(|x| start(-32 * i32::from(x.sums[half])));
+            for (step, w) in w.iter().enumerate() {
+                add_step(&mut sums, load(w)[four], x, 4 * half + step);
+            }
+            sums
+        })
     }
 }
 
+/// The sums of rows 0 to 3, then those of rows 4 to 7, as one for each row.
+#[inline(always)]
+fn each_four<const N: usize>(four: impl Fn(usize) -> [Pairs; N]) -> [Sums; N] {
+    let fours = [four(0).map(close), four(1).map(close)];
+    core::array::from_fn(|n| [fours[0][n], fours[1][n]])
+}
+
+/// Four columns of eight rows: those of rows 0 to 3 and those of rows 4 to 7.
 #[inline(always)]
 pub fn load(w: &[u8; 32]) -> [v128; 2] {
     // SAFETY: the reference is to 32 readable bytes, and v128.load has no alignment requirement.
     unsafe { [v128_load(w.as_ptr().cast()), v128_load(w.as_ptr().add(16).cast())] }
 }
 
-/// Columns `4 · step ..` of an input, four times.
+/// Columns `4 · step ..` of an input in 16 bits, twice.
 #[inline(always)]
-pub fn four(x: &Activation, step: usize) -> v128 {
-    let (fours, _) = x.q.as_chunks::<4>();
-    i32x4_splat(i32::from_le_bytes(fours[step].map(|x| x as u8)))
+fn two(x: &Activation, step: usize) -> v128 {
+    let (fours, _) = x.wide.as_chunks::<4>();
+    // SAFETY: the reference is to 8 readable bytes, and v128.load64_splat has no alignment requirement.
+    unsafe { v128_load64_splat(fours[step].as_ptr().cast()) }
 }
 
 /// Running sums that begin at `n` for each row.
 #[inline(always)]
 fn start(n: i32) -> Pairs {
-    [i32x4(n, 0, n, 0); 4]
+    [i32x4(n, 0, n, 0); 2]
 }
 
 #[inline(always)]
-fn add_step<const N: usize>(sums: &mut [Pairs; N], w: [v128; 2], x: [&Activation; N], step: usize) {
-    let w = [
-        i16x8_extend_low_i8x16(w[0]),
-        i16x8_extend_high_i8x16(w[0]),
-        i16x8_extend_low_i8x16(w[1]),
-        i16x8_extend_high_i8x16(w[1]),
-    ];
+fn add_step<const N: usize>(sums: &mut [Pairs; N], w: v128, x: [&Activation; N], step: usize) {
+    let w = [i16x8_extend_low_i8x16(w), i16x8_extend_high_i8x16(w)];
     for n in 0..N {
-        let x = i16x8_extend_low_i8x16(four(x[n], step));
-        for i in 0..4 {
+        let x = two(x[n], step);
+        for i in 0..2 {
             sums[n][i] = i32x4_add(sums[n][i], i32x4_dot_i16x8(w[i], x));
         }
     }
@@ -103,7 +114,6 @@ fn add_step<const N: usize>(sums: &mut [Pairs; N], w: [v128; 2], x: [&Activation
 
 /// Adds the two sums of each row.
 #[inline(always)]
-fn close(sums: Pairs) -> Sums {
-    let join = |a, b| I4(i32x4_add(i32x4_shuffle::<0, 2, 4, 6>(a, b), i32x4_shuffle::<1, 3, 5, 7>(a, b)));
-    [join(sums[0], sums[1]), join(sums[2], sums[3])]
+fn close(sums: Pairs) -> I4 {
+    I4(i32x4_add(i32x4_shuffle::<0, 2, 4, 6>(sums[0], sums[1]), i32x4_shuffle::<1, 3, 5, 7>(sums[0], sums[1])))
 }

@@ -23,13 +23,7 @@ pub fn self_test() -> bool {
 
 fn computes_as_the_oracle() -> bool {
     let mut noise = Noise(1);
-    let x: Inputs = from_fn(|_| {
-        from_fn(|_| {
-            let q: [i8; 32] = from_fn(|_| (noise.byte() as i8).max(-127));
-            let sums = from_fn(|half| q[16 * half..][..16].iter().map(|q| i16::from(*q)).sum());
-            Activation { d: 0.25, sums, q }
-        })
-    });
+    let x: Inputs = from_fn(|_| from_fn(|_| Activation::new(0.25, from_fn(|_| (noise.byte() as i8).max(-127)))));
     let d: [u16; 8] = from_fn(|row| (15 - row as u16) << 10); // 2⁻ʳᵒʷ
     let q8: [Q8x8; BLOCKS] = from_fn(|_| Q8x8 { d, q: from_fn(|_| noise.bytes()) });
     let q4: [Q4x8; BLOCKS] = from_fn(|_| Q4x8 { d, q: from_fn(|_| noise.bytes()) });
