@@ -14,7 +14,7 @@
 //! one instruction for 16 products where the processor has it. Elsewhere that instruction is five, and `Narrow` adds
 //! 16-bit sums of two products for as long as they cannot overflow before it widens them.
 
-use super::simd128::{Simd128, load};
+use super::simd128::{self, Simd128, load};
 use super::{Dot, Sums};
 use crate::activation::Activation;
 use crate::lanes::I4;
@@ -182,6 +182,6 @@ fn four(x: &Activation, step: usize) -> v128 {
 /// The low and the high nibbles of 32 bytes.
 #[inline(always)]
 fn nibbles(w: &[u8; 32]) -> [[v128; 2]; 2] {
-    let w = load(w);
-    [w.map(|w| v128_and(w, u8x16_splat(15))), w.map(|w| u8x16_shr(w, 4))]
+    let [a, b] = load(w).map(simd128::nibbles);
+    [[a[0], b[0]], [a[1], b[1]]]
 }

@@ -53,9 +53,9 @@ impl Dot for Simd128 {
         each_four(|four| {
             let mut sums = x.map(|x| start(-OFFSET * x.sum()));
             for (pair, w) in w.iter().enumerate() {
-                let w = load(w)[four];
-                add_step(&mut sums, v128_and(w, u8x16_splat(15)), x, 2 * pair);
-                add_step(&mut sums, u8x16_shr(w, 4), x, 2 * pair + 1);
+                let [low, high] = nibbles(load(w)[four]);
+                add_step(&mut sums, low, x, 2 * pair);
+                add_step(&mut sums, high, x, 2 * pair + 1);
             }
             sums
         })
@@ -85,6 +85,12 @@ fn each_four<const N: usize>(four: impl Fn(usize) -> [Pairs; N]) -> [Sums; N] {
 pub fn load(w: &[u8; 32]) -> [v128; 2] {
     // SAFETY: the reference is to 32 readable bytes, and v128.load has no alignment requirement.
     unsafe { [v128_load(w.as_ptr().cast()), v128_load(w.as_ptr().add(16).cast())] }
+}
+
+/// The low and the high nibbles of 16 bytes. Shifted by 16 bits, because processors have no shift by 8.
+#[inline(always)]
+pub fn nibbles(w: v128) -> [v128; 2] {
+    [v128_and(w, u8x16_splat(15)), v128_and(u16x8_shr(w, 4), u8x16_splat(15))]
 }
 
 /// Columns `4 · step ..` of an input in 16 bits, twice.

@@ -92,12 +92,11 @@ mod imp {
         /// Four f16, given by their bits, widened exactly. Infinities and NaN are not handled: no packed weight holds one.
         #[inline(always)]
         pub fn from_f16(h: &[u16; 4]) -> F4 {
-            // SAFETY: the reference is to 8 readable bytes, and v128.load64_zero has no alignment requirement.
-            let wide = u32x4_extend_low_u16x8(unsafe { v128_load64_zero(h.as_ptr().cast()) });
-            let magnitude = u32x4_shl(v128_and(wide, u32x4_splat(0x7fff)), 13);
-            let sign = u32x4_shl(v128_and(wide, u32x4_splat(0x8000)), 16);
-            let scaled = f32x4_mul(magnitude, f32x4_splat(f32::from_bits(0x7780_0000)));
-            F4(v128_or(scaled, sign))
+            // SAFETY: the reference is to 8 readable bytes, and the load has no alignment requirement.
+            let wide = unsafe { i32x4_load_extend_i16x4(h.as_ptr().cast()) };
+            // The copies of the sign that widening made go, but for the one that is at its place now.
+            let moved = v128_and(i32x4_shl(wide, 13), u32x4_splat(0x8fff_e000));
+            F4(f32x4_mul(moved, f32x4_splat(f32::from_bits(0x7780_0000))))
         }
 
         /// Four bf16, given by their bits, widened exactly.
