@@ -1,6 +1,6 @@
 //! Activations in 8 bits, for the integer dot products.
 
-use crate::lanes::F4;
+use crate::lanes::{F4, I4};
 use bytemuck::Zeroable;
 
 /// 32 activations: `x[i] ≈ d · q[i]`.
@@ -35,7 +35,8 @@ impl Activation {
     }
 }
 
-/// Quantizes activations block by block: d = max|x| / 127, q = x / d rounded to nearest, ties to even.
+/// Quantizes activations block by block: d = max|x| / 127, q = x / d rounded to nearest, ties to even. Where max|x| is
+/// below 10⁻³⁶, q is zeros.
 ///
 /// A block that holds a NaN or an infinity gets d = NaN, so that what is computed from it shows the fault.
 ///
@@ -53,10 +54,14 @@ pub fn quantize_activations(x: &[f32], out: &mut [Activation]) {
         }
         let [a, b, c, d] = max.to_array();
         let amax = a.max(b).max(c).max(d);
-        let inverse = if amax == 0.0 { 0.0 } else { 127.0 / amax };
+        // Below this, 127 / amax would be infinite.
+        let inverse = if amax < 1e-36 { 0.0 } else { 127.0 / amax };
+        // 1.5 · 2²³ + n has the nearest integer to n, ties to even, in its low bits.
+        let magic = F4::splat(12_582_912.0);
+        let integer = |four| I4::from_bits(F4::load(four).mul(F4::splat(inverse)).add(magic)).sub(I4::from_bits(magic));
         let mut q = [0; 32];
-        for (qs, four) in q.as_chunks_mut::<4>().0.iter_mut().zip(fours) {
-            *qs = F4::load(four).mul(F4::splat(inverse)).nearest().to_array().map(|v| v as i8);
+        for (qs, fours) in q.as_chunks_mut::<16>().0.iter_mut().zip(fours.as_chunks::<4>().0) {
+            *qs = I4::to_bytes(fours.each_ref().map(integer));
         }
         *block = Activation::new(amax / 127.0 + check.sum(), q);
     }
@@ -76,7 +81,10 @@ mod tests {
         assert_eq!(block[0].q[..4], [127, 0, 2, -2]);
         assert_eq!((block[0].sums, block[0].sum()), ([127, 0], 127));
         quantize_activations(&[1e-45; 32], &mut block);
-        assert!(block[0].q.iter().all(|q| *q >= 0), "a subnormal block stays in range");
+        assert_eq!(block[0].q, [0; 32], "a block whose scale has no inverse");
+        let mixed: [f32; 32] = core::array::from_fn(|i| [0.0, -1e-39, 1e-40, 1e-45][i % 4]);
+        quantize_activations(&mixed, &mut block);
+        assert_eq!(block[0].q, [0; 32]);
     }
 
     #[test]

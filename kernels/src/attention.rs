@@ -87,7 +87,7 @@ pub fn attention_values(out: &mut [f32], weights: &[f32], stride: usize, at: usi
     }
 }
 
-/// Adds these positions of a tile to `R` rows, eight columns at a time, then one.
+/// Adds these positions of a tile to `R` rows, sixteen columns at a time, then four, then one.
 #[inline(never)] // once for each R, not once for each call
 fn add_rows<const R: usize>(
     out: &mut [f32],
@@ -99,11 +99,14 @@ fn add_rows<const R: usize>(
 ) {
     let values = &values[positions.start * dh..positions.end * dh];
     let weights: [&[f32]; R] = core::array::from_fn(|r| &weights[r * stride..][positions.clone()]);
-    let eights = dh / 8 * 8;
-    for column in (0..eights).step_by(8) {
-        add_columns(out, weights, values, dh, column);
+    let (sixteens, fours) = (dh / 16 * 16, dh / 4 * 4);
+    for column in (0..sixteens).step_by(16) {
+        add_columns::<R, 4>(out, weights, values, dh, column);
     }
-    for column in eights..dh {
+    for column in (sixteens..fours).step_by(4) {
+        add_columns::<R, 1>(out, weights, values, dh, column);
+    }
+    for column in fours..dh {
         for (r, weights) in weights.iter().enumerate() {
             for (w, value) in weights.iter().zip(values.chunks_exact(dh)) {
                 out[r * dh + column] += w * value[column];
@@ -112,15 +115,22 @@ fn add_rows<const R: usize>(
     }
 }
 
+/// `C` times four columns.
 #[inline(always)]
-fn add_columns<const R: usize>(out: &mut [f32], weights: [&[f32]; R], values: &[f32], dh: usize, column: usize) {
-    let mut sums = [[F4::splat(0.0); 2]; R];
+fn add_columns<const R: usize, const C: usize>(
+    out: &mut [f32],
+    weights: [&[f32]; R],
+    values: &[f32],
+    dh: usize,
+    column: usize,
+) {
+    let mut sums = [[F4::splat(0.0); C]; R];
     for (r, sums) in sums.iter_mut().enumerate() {
-        let from = out[r * dh + column..][..8].as_chunks::<4>().0;
+        let from = out[r * dh + column..][..4 * C].as_chunks::<4>().0;
         sums.iter_mut().zip(from).for_each(|(sum, four)| *sum = F4::load(four));
     }
     for (p, value) in values.chunks_exact(dh).enumerate() {
-        let fours = value[column..column + 8].as_chunks::<4>().0;
+        let fours = value[column..column + 4 * C].as_chunks::<4>().0;
         for (sums, weights) in sums.iter_mut().zip(&weights) {
             let w = F4::splat(weights[p]);
             for (sum, four) in sums.iter_mut().zip(fours) {
@@ -129,7 +139,7 @@ fn add_columns<const R: usize>(out: &mut [f32], weights: [&[f32]; R], values: &[
         }
     }
     for (r, sums) in sums.into_iter().enumerate() {
-        let to = out[r * dh + column..][..8].as_chunks_mut::<4>().0;
+        let to = out[r * dh + column..][..4 * C].as_chunks_mut::<4>().0;
         sums.into_iter().zip(to).for_each(|(sum, four)| sum.store(four));
     }
 }
@@ -137,10 +147,17 @@ fn add_columns<const R: usize>(out: &mut [f32], weights: [&[f32]; R], values: &[
 /// Widens f16, given by its bits, exactly. An infinity becomes a NaN, as a NaN stays one: what did not fit into 16 bits
 /// shows as a fault instead of as a number.
 pub fn widen_f16(out: &mut [f32], halves: &[u16]) {
-    for (out, half) in out.iter_mut().zip(halves) {
-        let magnitude = f32::from_bits(u32::from(half & 0x7fff) << 13) * f32::from_bits(0x7780_0000);
-        let bits = magnitude.to_bits() | u32::from(half & 0x8000) << 16;
-        *out = f32::from_bits(if half & 0x7c00 == 0x7c00 { 0x7fc0_0000 } else { bits });
+    let widen = |four: &[u16; 4]| {
+        let x = F4::from_f16(four);
+        x.abs().select_lt(F4::splat(65536.0), x, F4::splat(f32::NAN))
+    };
+    let (fours, rest) = halves.as_chunks::<4>();
+    let (out_fours, out_rest) = out.as_chunks_mut::<4>();
+    for (out, four) in out_fours.iter_mut().zip(fours) {
+        widen(four).store(out);
+    }
+    for (out, half) in out_rest.iter_mut().zip(rest) {
+        *out = widen(&[*half; 4]).to_array()[0];
     }
 }
 

@@ -113,6 +113,22 @@ mod imp {
             I4(i32x4_splat(n))
         }
 
+        /// The bits of four f32.
+        #[inline(always)]
+        pub fn from_bits(x: F4) -> I4 {
+            I4(x.0)
+        }
+
+        /// Sixteen values as signed bytes, saturated.
+        #[inline(always)]
+        pub fn to_bytes([a, b, c, d]: [I4; 4]) -> [i8; 16] {
+            let bytes = i8x16_narrow_i16x8(i16x8_narrow_i32x4(a.0, b.0), i16x8_narrow_i32x4(c.0, d.0));
+            let mut out = [0; 16];
+            // SAFETY: the reference is to 16 writable bytes, and v128.store has no alignment requirement.
+            unsafe { v128_store(out.as_mut_ptr().cast(), bytes) };
+            out
+        }
+
         /// Four signed bytes.
         #[inline(always)]
         pub fn from_i8(bytes: &[i8; 4]) -> I4 {
@@ -269,6 +285,18 @@ mod imp {
         #[inline(always)]
         pub fn splat(n: i32) -> I4 {
             I4([n; 4])
+        }
+
+        /// The bits of four f32.
+        #[inline(always)]
+        pub fn from_bits(x: F4) -> I4 {
+            I4(x.0.map(|x| x.to_bits() as i32))
+        }
+
+        /// Sixteen values as signed bytes, saturated.
+        #[inline(always)]
+        pub fn to_bytes(fours: [I4; 4]) -> [i8; 16] {
+            core::array::from_fn(|i| fours[i / 4].0[i % 4].clamp(-128, 127) as i8)
         }
 
         /// Four signed bytes.
