@@ -13,7 +13,7 @@
 mod common;
 
 use common::data::{floats, needs, read};
-use libtest_mimic::Arguments;
+use libtest_mimic::{Arguments, Trial};
 use pagelm::quant::{FORMATS, Format, FormatRow};
 use std::process::ExitCode;
 
@@ -33,8 +33,28 @@ const REFERENCES: &[(Format, u64, Option<u64>)] = &[
     // IQ4_NL [Errno 2] No such file or directory: '/work/shared/quant-vectors/iq4_nl.bin'
 ];
 
+/// Formats without a recorded vector: where a block has its f16 scales, and the fingerprint of what gguf-py makes of
+/// [`generated`] bytes.
+const GENERATED: &[(Format, &[usize], u64)] = &[
+    (Format::Q4_K, &[0, 2], 0x71b2_2d65_c973_df50),
+    (Format::Q5_K, &[0, 2], 0xfc1f_78e4_927c_5774),
+    (Format::Q6_K, &[208], 0x5db2_80f1_dd06_44cf),
+    (Format::IQ4_NL, &[0], 0x4095_e45a_6d60_2b70),
+];
+
 fn main() -> ExitCode {
     let mut trials = Vec::new();
+    for (format, scales_at, floats) in GENERATED {
+        let test = format!("generated_{}_becomes_the_same_floats", format.name().to_lowercase());
+        trials.push(Trial::test(test, || {
+            let row = format.row();
+            let mut got = vec![f32::NAN; BLOCKS * row.block_len];
+            row.dequantize.unwrap()(&generated(row, scales_at), &mut got);
+            let bytes: Vec<u8> = got.iter().flat_map(|x| x.to_le_bytes()).collect();
+            assert_eq!(fingerprint(&bytes), *floats);
+            Ok(())
+        }));
+    }
     for (format, floats, bytes) in REFERENCES {
         let name = format.name().to_lowercase();
         let [bin, dequant] = ["bin", "dequant.f32"].map(|end| format!("quant-vectors/{name}.{end}"));
@@ -47,6 +67,22 @@ fn main() -> ExitCode {
     }
     trials.push(needs(&["quant-vectors/index.tsv"], "the_table_of_formats_is_that_of_ggml", table));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+const BLOCKS: usize = 64;
+
+/// Blocks of bytes from a small generator, the exponents of their scales short of infinity.
+fn generated(row: &FormatRow, scales_at: &[usize]) -> Vec<u8> {
+    let mut state = 1u32;
+    let mut byte = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    let mut bytes: Vec<u8> = (0..BLOCKS * row.block_bytes).map(|_| byte()).collect();
+    for block in bytes.chunks_exact_mut(row.block_bytes) {
+        scales_at.iter().for_each(|at| block[at + 1] &= 0xbb);
+    }
+    bytes
 }
 
 fn file(format: Format, end: &str) -> Vec<u8> {
