@@ -71,13 +71,21 @@ export async function openHelper({ build, module, memory }: Shared): Promise<Bin
 // kernels keep their sums on it and little else; whole pages of wasm memory
 const HELPER_STACK_BYTES = 1 << 18;
 
-/** Opens a build to `nThreads` threads and starts the others; they come when they come. */
-export function startHelpers(binding: Binding, build: Build, nThreads: number): void {
+/**
+ * Opens a build to `nThreads` threads and starts the others, which come when they come. Returns how many there may be: a
+ * browser does not start workers for a package from another origin.
+ */
+export function startHelpers(binding: Binding, build: Build, nThreads: number): number {
   const [module, memory] = binding.share?.(nThreads) ?? [];
-  if (!module || !memory) return;
-  for (let started = 1; started < nThreads; started += 1) {
-    // bundlers look for exactly this expression
-    const helper = new Worker(new URL("./helper.js", import.meta.url), { type: "module", name: "pagelm helper" });
-    helper.postMessage({ build, module, memory } satisfies Shared);
+  let n = 1;
+  try {
+    for (; module && memory && n < nThreads; n += 1) {
+      // bundlers look for exactly this expression
+      const helper = new Worker(new URL("./helper.js", import.meta.url), { type: "module", name: "pagelm helper" });
+      helper.postMessage({ build, module, memory } satisfies Shared);
+    }
+  } catch (thrown) {
+    console.warn("pagelm computes with fewer threads:", thrown);
   }
+  return n;
 }

@@ -41,8 +41,7 @@ export async function loadEngine(
   const opening = openSource(source, options.signal);
   try {
     const [{ binding, build }, opened] = await Promise.all([openFirst(builds, open), opening]);
-    const threads = hasThreads(build) ? nThreads : 1;
-    if (threads > 1) startHelpers(binding, build, threads);
+    const threads = hasThreads(build) ? startHelpers(binding, build, nThreads) : 1;
     return { engine: await pour(binding, opened, source, options), build, binding, threads };
   } catch (thrown) {
     opening.then(({ chunks }) => chunks.cancel()).catch(() => {}); // a stream that is being read is cancelled by its reader

@@ -168,7 +168,7 @@ fn most_rows(config: &Config, n_batch: usize) -> usize {
 fn attention_part(group: usize, n_head: usize, n_tokens: usize, n_parts: usize) -> (usize, usize) {
     let fits = |heads: &usize| {
         let tokens = (MAX_ROWS / heads).clamp(1, n_tokens.max(1));
-        group % heads == 0 && (n_head / heads) * n_tokens.div_ceil(tokens) >= n_parts
+        group.is_multiple_of(*heads) && (n_head / heads) * n_tokens.div_ceil(tokens) >= n_parts
     };
     let heads = (1..=group.min(MAX_ROWS)).rev().find(fits).unwrap_or(1);
     (heads, MAX_ROWS / heads)
