@@ -7,9 +7,9 @@ Weights are random, from a fixed seed, and scaled so that every layer's output s
 `llama-quantize` (run `native.py build` first), so that every tensor has the format that a real file of that name has:
 outputs that are kept at more bits, and other formats where rows are not multiples of 256.
 
-`FOLDER/models.json` says what there is: {ID: {file, file_bytes, bytes_per_token, sha256, …}}, where `bytes_per_token` is
-what a decoded token must read of the weights, and `words` are texts of one token each. What is there and was made by
-the same recipe is left alone.
+`FOLDER/models.json` says what there is: {ID: {file, file_bytes, bytes_per_token, sha256, …}}, where `bytes_per_token`
+is what a decoded token must read of the weights, and `words` are texts of one token each. What is there and was made
+by the same recipe is left alone.
 """
 
 import argparse

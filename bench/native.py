@@ -84,7 +84,7 @@ def program(name: str) -> str:
 
 def llama_bench(model: str, threads: int, *arguments: str) -> list[dict]:
     """One run of `llama-bench`: a warm-up and one repetition of each test. Keys and values are f16, its default."""
-    command = [program("llama-bench"), "-m", model, "-t", str(threads), "-r", "1", "-ngl", "0", "-o", "json", *arguments]
+    command = [program("llama-bench"), "-m", model, "-t", str(threads), "-r", "1", "-o", "json", *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")

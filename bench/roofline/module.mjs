@@ -63,7 +63,7 @@ function body() {
   return [1, SUMS.length, V128, ...loop, ...together, ...lanes, 0x0b];
 }
 
-/** The module's bytes. Its `sum(at, end)` reads the bytes from `at` to `end`, a multiple of 128, as numbers of 32 bits. */
+/** The module's bytes. Its `sum(at, end)` reads from `at` to `end`, a multiple of 128 bytes, as numbers of 32 bits. */
 export function moduleBytes() {
   return Uint8Array.from([
     ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],

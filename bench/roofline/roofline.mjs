@@ -14,7 +14,10 @@ const SAMPLE_MS = 300;
  * @returns {Promise<{ gb_s: number[] }>} gigabytes (10⁹ bytes) per second, of all threads together
  */
 export async function measure({ threads = 1, samples = 5 } = {}) {
-  const workers = Array.from({ length: threads }, () => new Worker(new URL("./worker.mjs", import.meta.url), { type: "module" }));
+  const workers = Array.from(
+    { length: threads },
+    () => new Worker(new URL("./worker.mjs", import.meta.url), { type: "module" }),
+  );
   try {
     await Promise.all(workers.map((worker) => answer(worker, { bytes: BUFFER_BYTES })));
     const gb_s = [];
