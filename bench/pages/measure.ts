@@ -25,6 +25,8 @@ export interface Job extends LoadJob {
 export interface Measured {
   measure: "decode" | "prefill" | "load" | "ready_after_last_byte" | "first_token";
   n?: number;
+  /** Of a decode: how many tokens were timed, where it was cut short or repeated. */
+  n_timed?: number;
   depth?: number;
   value: number;
   unit: "tokens/s" | "ms";
@@ -103,7 +105,8 @@ async function run(engine: Engine, step: Step, prompts: Prompts, warm: Timed): P
   const samples: Measured[] = [{ measure: "prefill", n: step.prefill, value: prefill, unit: "tokens/s" }];
   if (total.nDecoded > 0) {
     const value = (total.nDecoded / total.decodeMs) * 1000;
-    samples.push({ measure: "decode", n: total.nDecoded, depth: step.depth, value, unit: "tokens/s" });
+    const { decode: n, depth } = step;
+    samples.push({ measure: "decode", n, n_timed: total.nDecoded, depth, value, unit: "tokens/s" });
   }
   return samples;
 }

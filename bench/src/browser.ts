@@ -42,6 +42,22 @@ async function startFirefox(): Promise<Running> {
   return { browser, close };
 }
 
+/** How fast the browser reads memory, by number of threads. */
+export async function wasmRoofline(browser: Browser, address: string, threads: number[]): Promise<{ [threads: string]: number[] }> {
+  const page = await browser.newPage();
+  try {
+    await page.goto(address);
+    return await page.evaluate(async (threads) => {
+      const { measure } = await import("/roofline/roofline.mjs" as string);
+      const rates: { [threads: string]: number[] } = {};
+      for (const n of threads) rates[n] = (await measure({ threads: n })).gb_s;
+      return rates;
+    }, threads);
+  } finally {
+    await page.close();
+  }
+}
+
 /** Runs a job in a page at `address`, and closes the page. */
 export async function runJob(browser: Browser, address: string, job: Job, inWorker: boolean): Promise<Ran> {
   const context = await browser.createBrowserContext();
@@ -72,7 +88,9 @@ async function runInPage(page: Page, job: Job, inWorker: boolean): Promise<Outco
     job,
     inWorker,
   );
-  await page.waitForFunction(() => window.outcome !== undefined, { timeout: TIMEOUT_MS, polling: 250 });
+  await page.waitForFunction(() => window.outcome !== undefined, { timeout: TIMEOUT_MS, polling: 250 }).catch((error: Error) => {
+    throw error.name === "TimeoutError" ? new Error(`It was not done after ${TIMEOUT_MS / 1000} s.`) : error;
+  });
   return (await page.evaluate(() => window.outcome)) ?? failed("nothing came back");
 }
 

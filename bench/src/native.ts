@@ -9,6 +9,7 @@ import type { Measured, Outcome, Step } from "../pages/measure.js";
 import { paths } from "./paths.js";
 
 const run = promisify(execFile);
+const script = `${paths.bench}/native.py`;
 
 /** Measures the steps one after the other. */
 export async function runNative(path: string, threads: number, steps: Step[]): Promise<Outcome> {
@@ -17,7 +18,7 @@ export async function runNative(path: string, threads: number, steps: Step[]): P
     const begun = performance.now();
     const args = [path, "--threads", `${threads}`, "--prefill", `${prefill}`, "--decode", `${decode}@${depth}`];
     try {
-      const { stdout } = await run("python3", [`${paths.bench}/native.py`, "run", ...args]);
+      const { stdout } = await run("python3", [script, "run", ...args]);
       outcome.samples.push(...readMeasured(stdout));
     } catch (error) {
       return { ...outcome, error: lastLine(error) };
@@ -25,6 +26,12 @@ export async function runNative(path: string, threads: number, steps: Step[]): P
     outcome.tookMs.push(performance.now() - begun);
   }
   return outcome;
+}
+
+/** How fast this machine reads memory natively, by number of threads. */
+export async function nativeRoofline(threads: number[]): Promise<{ [threads: string]: number[] }> {
+  const { stdout } = await run("python3", [script, "roofline", ...threads.flatMap((n) => ["--threads", `${n}`])]);
+  return JSON.parse(stdout) as { [threads: string]: number[] };
 }
 
 /** The list that native.py prints: a prefill has no depth. */

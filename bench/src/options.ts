@@ -14,6 +14,8 @@ export interface Options {
   rounds: number;
   chromium_flags: string[];
   browser: "chromium" | "firefox";
+  /** Whether another process keeps one core busy meanwhile. */
+  busy_core: boolean;
   out: string | undefined;
 }
 
@@ -32,6 +34,7 @@ export function parseOptions(args: string[]): Options {
       rounds: { type: "string" },
       "chromium-flags": { type: "string", default: "" },
       browser: { type: "string", default: "chromium" },
+      "busy-core": { type: "boolean", default: false },
       out: { type: "string" },
     },
   });
@@ -46,6 +49,7 @@ export function parseOptions(args: string[]): Options {
     rounds,
     chromium_flags: words(values["chromium-flags"]),
     browser,
+    busy_core: values["busy-core"],
     out: values.out,
   };
 }

@@ -14,6 +14,8 @@ export const paths = {
   bench: at(".."),
   /** The adapters that run in a page. */
   pages: at("../pages"),
+  /** What measures how fast memory is read. */
+  roofline: at("../roofline"),
   /** The peers from npm. */
   peers: at("../node_modules"),
   /** This project's package, built. */

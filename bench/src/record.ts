@@ -17,8 +17,10 @@ export interface Sample {
   threads: number;
   model: string;
   measure: Measure;
-  /** Tokens: of the prompt, or how many were decoded. */
+  /** Tokens: of the prompt, or how many are to be decoded. */
   n?: number;
+  /** How many decoded tokens were timed: fewer where an engine is slow, more where it is fast. */
+  n_timed?: number;
   /** Tokens that were there before the decoded ones. */
   depth?: number;
   round: number;
@@ -53,14 +55,19 @@ export interface EngineEntry {
   wasm_gzip_bytes?: number;
 }
 
+/** Gigabytes per second that the machine reads from memory, by number of threads, sample by sample. */
+export interface Roofline {
+  wasm_read_gb_s: { [threads: string]: number[] };
+  native_read_gb_s: { [threads: string]: number[] };
+}
+
 export interface Record {
   schema: typeof SCHEMA;
   date: string;
   machine: Machine;
   commit: string;
-  options: { quick: boolean; models: string; engines: string; rounds: number; chromium_flags: string[]; browser: string };
-  /** What the machine reads per second from memory, by number of threads. */
-  roofline?: unknown;
+  options: Omit<Options, "models" | "engines" | "out"> & { models: string; engines: string };
+  roofline: Roofline;
   engines: { [id: string]: EngineEntry };
   models: { [id: string]: { file_bytes: number; bytes_per_token: number } };
   samples: Sample[];
@@ -69,8 +76,8 @@ export interface Record {
 
 /** The options as they can be written down. */
 export function plain(options: Options): Record["options"] {
-  const { quick, rounds, chromium_flags, browser } = options;
-  return { quick, models: options.models.source, engines: options.engines.source, rounds, chromium_flags, browser };
+  const { models, engines, out: _, ...rest } = options;
+  return { ...rest, models: models.source, engines: engines.source };
 }
 
 /** The failures without repetitions: the rounds of a run fail alike. */

@@ -7,8 +7,8 @@
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { transformSync } from "esbuild";
 import sirv from "sirv";
+import { transformWithOxc } from "vite";
 import { paths } from "./paths.js";
 
 const PAGE = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>benchmark</title>`;
@@ -26,6 +26,7 @@ const FOLDERS = {
   models: paths.models,
   "built-in": paths.builtIn,
   onnx: paths.onnx,
+  roofline: paths.roofline,
 };
 
 /** Flare 0.2.21 ships a comment that ends too early, so that browsers refuse the file: it is sent without that. */
@@ -45,7 +46,7 @@ export async function serve(isolated: boolean): Promise<Server> {
     if (isolated) for (const [name, value] of Object.entries(ISOLATION)) response.setHeader(name, value);
     const path = (request.url ?? "/").split("?")[0] as string;
     if (path === "/") return void response.setHeader("content-type", "text/html").end(PAGE);
-    if (path.startsWith("/bench/")) return sendModule(path.slice("/bench/".length), response);
+    if (path.startsWith("/bench/")) return void sendModule(path.slice("/bench/".length), response);
     if (path === FLARE) return sendFlare(response);
     const folder = folders.find(({ prefix }) => path.startsWith(prefix));
     if (!folder) return notFound(response);
@@ -62,10 +63,10 @@ export async function serve(isolated: boolean): Promise<Server> {
 }
 
 /** One of the modules in pages/, as JavaScript. */
-function sendModule(name: string, response: ServerResponse): void {
+async function sendModule(name: string, response: ServerResponse): Promise<void> {
   try {
-    const source = readFileSync(`${paths.pages}/${name.replace(/\.js$/, ".ts")}`, "utf8");
-    const { code } = transformSync(source, { loader: "ts", target: "es2022" });
+    const path = `${paths.pages}/${name.replace(/\.js$/, ".ts")}`;
+    const { code } = await transformWithOxc(readFileSync(path, "utf8"), path);
     response.setHeader("content-type", "text/javascript").end(code);
   } catch (error) {
     response.writeHead(404).end(String(error));

@@ -22,6 +22,7 @@ test("options are written down as text", () => {
     rounds: 3,
     chromium_flags: [],
     browser: "chromium",
+    busy_core: false,
   });
 });
 

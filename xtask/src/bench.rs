@@ -3,7 +3,7 @@
 //! The peers are installed into `bench/` and `target/bench/` when this runs, and by nothing else: who builds or tests the
 //! engine does not wait for them. The measuring itself is `bench/src/main.ts`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -33,6 +33,9 @@ pub struct Options {
     /// chromium or firefox
     #[arg(long)]
     browser: Option<String>,
+    /// Let another process keep one core busy meanwhile
+    #[arg(long)]
+    busy_core: bool,
     /// Where the record goes, instead of bench/records
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -50,7 +53,9 @@ impl Options {
             ("out", self.out.as_ref().map(|path| absolute(path).display().to_string())),
         ];
         let given = values.into_iter().filter_map(|(name, value)| value.map(|value| format!("--{name}={value}")));
-        self.quick.then(|| "--quick".to_owned()).into_iter().chain(given).collect()
+        let switches = [("--quick", self.quick), ("--busy-core", self.busy_core)];
+        let on = switches.into_iter().filter(|(_, on)| *on).map(|(switch, _)| switch.to_owned());
+        on.chain(given).collect()
     }
 }
 
@@ -58,17 +63,19 @@ impl Options {
 pub fn run(options: &Options) -> Result<()> {
     web::build()?;
     node::install_packages_in(&folder())?;
+    node::install_packages_in(&folder().join("report"))?;
     build_candle()?;
     make_models()?;
     measure(options)
 }
 
-fn folder() -> PathBuf {
+/// The benchmark's folder, which has npm packages of its own.
+pub fn folder() -> PathBuf {
     paths::root().join("bench")
 }
 
 /// The user's path is relative to where the user is, the program's to where the program runs.
-fn absolute(path: &std::path::Path) -> PathBuf {
+fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 

@@ -59,9 +59,10 @@ impl Model {
 fn load(file: Vec<u8>) -> Result<Model> {
     let mut reader = Cursor::new(file);
     let content = Content::read(&mut reader)?;
-    let is_qwen2 = content.metadata.get("general.architecture").is_some_and(|name| {
-        name.to_string().is_ok_and(|name| name == "qwen2")
-    });
+    let is_qwen2 = content
+        .metadata
+        .get("general.architecture")
+        .is_some_and(|name| name.to_string().is_ok_and(|name| name == "qwen2"));
     let weights = if is_qwen2 {
         Weights::Qwen2(quantized_qwen2::ModelWeights::from_gguf(content, &mut reader, &Device::Cpu)?)
     } else {
