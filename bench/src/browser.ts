@@ -107,7 +107,7 @@ async function peak(browser: Browser): Promise<number | undefined> {
 /** A trap says little by itself; what a program wrote before it is the reason. */
 function explain(outcome: Outcome, said: string[]): Outcome {
   if (outcome.error === undefined || said.length === 0) return outcome;
-  const reasons = said.map((text) => text.split("\n")[0]?.slice(0, 300)).slice(-2);
+  const reasons = said.map((text) => text.split("\n").slice(0, 2).join(" ").slice(0, 300)).slice(-2);
   return { ...outcome, error: [outcome.error, ...reasons].join(" | ") };
 }
 
