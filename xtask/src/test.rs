@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::browser::{Browser, CHROMIUM, FIREFOX};
 use crate::stages::{Outcome, Stages};
 use crate::wasm::{self, TEST_TARGET, VARIANTS};
-use crate::{node, paths, shell, train, web};
+use crate::{bench, node, paths, shell, train, web};
 
 /// Runs every test, and fails if one does. What cannot run here is skipped by name; unattended (`CI=true`), it fails.
 pub fn run() -> Result<()> {
@@ -17,9 +17,12 @@ pub fn run() -> Result<()> {
     if stages.run("build of the page", web::build) {
         stages.run("TypeScript: package", || test_script("pkg"));
         stages.run("TypeScript: pages", || test_script("www"));
+        stages.run("TypeScript: benchmark", test_bench);
         stages.run_or_skip("browsers: Chromium and Firefox", || with_browsers(&[CHROMIUM, FIREFOX], test_browser));
     } else {
-        for name in ["TypeScript: package", "TypeScript: pages", "browsers: Chromium and Firefox"] {
+        for name in
+            ["TypeScript: package", "TypeScript: pages", "TypeScript: benchmark", "browsers: Chromium and Firefox"]
+        {
             stages.blocked(name, "build of the page");
         }
     }
@@ -51,6 +54,14 @@ fn test_wasm(browsers: &[PathBuf]) -> Result<()> {
 fn test_script(workspace: &str) -> Result<()> {
     node::run_script(workspace, "check")?;
     node::run_script(workspace, "test")
+}
+
+/// What the benchmark computes by itself: neither its peers nor their packages are needed for that.
+fn test_bench() -> Result<()> {
+    for script in ["check", "test"] {
+        shell::run(&mut node::script_command_in(&bench::folder(), script))?;
+    }
+    Ok(())
 }
 
 fn test_browser(browsers: &[PathBuf]) -> Result<()> {

@@ -1,0 +1,203 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { bars, chart } from "./chart.mjs";
+import { digits, quoted, range, table } from "./format.mjs";
+import { page } from "./page.mjs";
+import { best, byRound, condition, median, ratios, spread } from "./record.mjs";
+import { furtherResults, tableResults, verdict } from "./targets.mjs";
+
+/** @typedef {import("./record.mjs").BenchRecord} BenchRecord */
+
+/** A record of invented numbers: `values[engine]` are the speeds of decode(64) after 128, round by round. */
+/** @param {Record<string, number[]>} values @param {Partial<BenchRecord>} [rest] @returns {BenchRecord} */
+function made(values, rest = {}) {
+  const samples = Object.entries(values).flatMap(([engine, speeds]) =>
+    speeds.map(
+      (value, idx) =>
+        /** @type {import("./record.mjs").Sample} */ ({
+          ...{
+            engine,
+            threads: 1,
+            model: "135M-Q4_0",
+            measure: "decode",
+            n: 64,
+            depth: 128,
+            round: idx + 1,
+            value,
+            unit: "tokens/s",
+          },
+        }),
+    ),
+  );
+  return {
+    schema: 1,
+    date: "2000-01-02T03:04:05Z",
+    machine: {
+      cpu: "Made Up 1",
+      flags: ["avx2"],
+      cores: 2,
+      memory_bytes: 8e9,
+      os: "None",
+      chromium: "Chrome/1",
+      node: "v20",
+    },
+    commit: "abc",
+    options: { browser: "chromium", chromium_flags: [] },
+    roofline: { wasm_read_gb_s: { 1: [10, 12, 11] }, native_read_gb_s: { 1: [20] } },
+    engines: Object.fromEntries(
+      Object.keys(values).map((id) => [id, { version: "1", driven_by: "hand", wasm_gzip_bytes: 1000 }]),
+    ),
+    models: { "135M-Q4_0": { file_bytes: 90e6, bytes_per_token: 88e6 } },
+    samples,
+    failures: [],
+    ...rest,
+  };
+}
+
+const speeds = {
+  "pagelm-relaxed": [100, 110, 90],
+  candle: [20, 30, 25],
+  "wllama-2": [25, 22, 20],
+  "llama.cpp": [100, 100, 100],
+};
+
+test("medians, spreads and ratios are those of rounds", () => {
+  assert.equal(median([3, 1, 2]), 2);
+  assert.equal(median([4, 1]), 2.5);
+  assert.equal(spread([]), undefined);
+  const ratio = ratios(
+    new Map([
+      [1, 6],
+      [2, 8],
+      [3, 1],
+    ]),
+    new Map([
+      [1, 2],
+      [2, 2],
+      [4, 9],
+    ]),
+  );
+  assert.deepEqual(
+    [...ratio],
+    [
+      [1, 3],
+      [2, 4],
+    ],
+  );
+});
+
+test("a round with several samples counts once, and other depths not at all", () => {
+  const record = made({ candle: [1] });
+  record.samples.push({ ...record.samples[0], value: 3 }, { ...record.samples[0], depth: 1024, value: 100 });
+  const rounds = byRound(record, {
+    engine: "candle",
+    threads: 1,
+    model: "135M-Q4_0",
+    measure: "decode",
+    n: 64,
+    depth: 128,
+  });
+  assert.deepEqual([...rounds], [[1, 2]]);
+});
+
+test("the best peer is the fastest of each round, named by its median", () => {
+  const { rounds, engine } = best(made(speeds), ["candle", "wllama-2"], {
+    threads: 1,
+    model: "135M-Q4_0",
+    measure: "decode",
+  });
+  assert.deepEqual([...rounds.values()], [25, 30, 25]);
+  assert.equal(engine, "candle");
+});
+
+test("a target is met by the median, not met below it, and not measured without samples", () => {
+  const row = tableResults(made(speeds)).find(({ model }) => model === "135M-Q4_0");
+  assert.deepEqual(row?.results.map(verdict), ["not met", "met", "not measured", "not measured"]);
+  assert.deepEqual(row?.results[0].measured, { median: 110 / 30, min: 3.6, max: 4 });
+  assert.equal(
+    verdict({ what: "", sense: "at most", target: 220, unit: "MB", measured: spread([230, 210, 220]) }),
+    "met",
+  );
+  assert.equal(verdict({ what: "", sense: "more than", target: 1, unit: "×", measured: spread([1]) }), "not met");
+});
+
+test("the length target is a ratio of ratios", () => {
+  const record = made(speeds);
+  const long = record.samples.map((sample) => ({
+    ...sample,
+    depth: 1024,
+    value: sample.value * (sample.engine === "llama.cpp" ? 0.5 : 0.4),
+  }));
+  record.samples.push(...long);
+  const [{ results }] = furtherResults([record]);
+  assert.deepEqual(
+    results.map(({ measured }) => measured && digits(measured.median)),
+    ["0.800"],
+  );
+  assert.equal(verdict(results[0]), "not met");
+});
+
+test("other runs are found by their options", () => {
+  const firefox = made({ "pagelm-relaxed": [2], candle: [1] }, { options: { browser: "firefox" } });
+  const flagged = made(
+    { "pagelm-relaxed": [3], candle: [1] },
+    { options: { chromium_flags: ["--js-flags=--no-enable-avx-vnni"] } },
+  );
+  const medians = (/** @type {BenchRecord[]} */ records, /** @type {RegExp} */ title) =>
+    furtherResults(records)
+      .find((group) => title.test(group.title))
+      ?.results.map(({ measured }) => measured?.median);
+  assert.deepEqual(medians([made(speeds), firefox], /^In Firefox/), [2]);
+  assert.deepEqual(medians([made(speeds), flagged], /avx-vnni/), [3]);
+  assert.deepEqual(medians([made(speeds)], /^In Firefox/), []);
+  assert.deepEqual(medians([made(speeds)], /avx-vnni/), [110 / 30], "without AVX-VNNI the main run is that case");
+  assert.equal(condition(firefox), "in Firefox");
+  assert.equal(condition(flagged), "with `--js-flags=--no-enable-avx-vnni`");
+});
+
+test("numbers have three digits, and other programs' words stay words", () => {
+  assert.deepEqual([0, 0.01234, 1.234, 12.34, 123.4, 1234].map(digits), [
+    "0",
+    "0.0123",
+    "1.23",
+    "12.3",
+    "123",
+    "1,234",
+  ]);
+  assert.equal(range(spread([1, 2, 4]), "×"), "2.00× (1.00–4.00)");
+  assert.equal(range(undefined), "–");
+  assert.equal(quoted("a `b`\n c"), "`a 'b' c`");
+  assert.match(table(["", "x"], [["a|b", "1"]]), /\| a\\\|b \| 1 \|$/);
+});
+
+test("the page says what the machine lacks, what is met, and what failed", () => {
+  const record = made(speeds, {
+    failures: [{ engine: "flare", threads: 1, model: "135M-Q4_0", message: "panicked at 'x'\n  here" }],
+  });
+  const text = page([{ path: "../bench/records/a.json", record }], { hasNotes: true });
+  assert.match(text, /\*\*This machine has no AVX-VNNI\.\*\*/);
+  assert.match(
+    text,
+    /\| 135M Q4_0 \| ≥ 4×: \*\*not met\*\*<br>3\.67× \(3\.60–4\.00\)<br>candle \| ≥ 1×: \*\*met\*\*<br>1\.00×/,
+  );
+  assert.match(text, /\| flare \| 135M-Q4_0 \| 1 thread \| `panicked at 'x' here` \|/);
+  assert.match(text, /performance-notes\.md/);
+  assert.doesNotMatch(text, /undefined|NaN|\[object/);
+  record.machine.flags.push("avx_vnni");
+  assert.match(page([{ path: "a.json", record }], { hasNotes: false }), /This machine has it\./);
+});
+
+test("the chart is an SVG with a bar for each engine beside native", async () => {
+  const record = made(speeds);
+  assert.deepEqual(
+    bars(record).map(({ engine, median }) => [engine, median]),
+    [
+      ["pagelm-relaxed", 1],
+      ["candle", 0.25],
+      ["wllama-2", 0.22],
+    ],
+  );
+  const svg = await chart(record);
+  assert.match(svg, /^<svg .*candle.*<\/svg>\n$/s);
+  assert.doesNotMatch(svg, /NaN|undefined/);
+});
