@@ -86,7 +86,7 @@ test("the same seed and prompt write the same text, after a reload and natively"
 test("the device's speed is measured with the model that is here, with no request, and the page writes on", async () => {
   const requests: string[] = [];
   page.on("request", (request) => requests.push(request.url()));
-  await page.click(byId("measure"));
+  await page.$eval(byId("measure"), (button) => (button as HTMLButtonElement).click());
   await waitForText(page, "measured", /writes/i);
   const [reads, writes] = (await read(page, "measured")).match(/[\d,.]+(?= tokens\/s)/g) ?? [];
   const [prefill, decode] = [reads, writes].map((speed) => Number(speed?.replaceAll(",", "")));
