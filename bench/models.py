@@ -2,8 +2,8 @@
 
     python3 bench/models.py [FOLDER] [--only 135M-Q4_0 …]
 
-Weights are random, from a fixed seed, and scaled so that every layer's output stays near 1 and a token's logits near
-±2; ends of text are never the likeliest. A shape is written as F16 and then quantized by llama.cpp's own
+Weights are random, from a fixed seed. A matrix keeps the size of what it multiplies, and logits deviate by about 1: with
+larger embeddings, which are the output as well, each token would only repeat itself. Ends of text are never the likeliest. A shape is written as F16 and then quantized by llama.cpp's own
 `llama-quantize` (run `native.py build` first), so that every tensor has the format that a real file of that name has:
 outputs that are kept at more bits, and other formats where rows are not multiples of 256.
 
@@ -65,8 +65,7 @@ def tensors_of(shape: Shape) -> list[tuple[str, tuple[int, ...], float, float]]:
     """Every tensor: name, dimensions (rows first), mean and deviation. Rows are output values."""
     embd, ff = shape.n_embd, shape.n_ff
     n_kv = embd // shape.n_head * shape.n_head_kv
-    depth = (2 * shape.n_layer) ** -0.5
-    tensors = [("token_embd.weight", (shape.n_vocab, embd), 0.0, 2 * embd**-0.5)]
+    tensors = [("token_embd.weight", (shape.n_vocab, embd), 0.0, embd**-0.5)]
     for layer in range(shape.n_layer):
         parts = [("attn_q", embd), ("attn_k", n_kv), ("attn_v", n_kv)]
         blocks = [("attn_norm.weight", (embd,), 1.0, 0.1)]
@@ -74,11 +73,11 @@ def tensors_of(shape: Shape) -> list[tuple[str, tuple[int, ...], float, float]]:
         if shape.architecture == "qwen2":
             blocks += [(f"{part}.bias", (rows,), 0.0, 0.1) for part, rows in parts]
         blocks += [
-            ("attn_output.weight", (embd, embd), 0.0, depth * embd**-0.5),
+            ("attn_output.weight", (embd, embd), 0.0, embd**-0.5),
             ("ffn_norm.weight", (embd,), 1.0, 0.1),
             ("ffn_gate.weight", (ff, embd), 0.0, embd**-0.5),
             ("ffn_up.weight", (ff, embd), 0.0, embd**-0.5),
-            ("ffn_down.weight", (embd, ff), 0.0, depth * ff**-0.5),
+            ("ffn_down.weight", (embd, ff), 0.0, ff**-0.5),
         ]
         tensors += [(f"blk.{layer}.{name}", *rest) for name, *rest in blocks]
     return tensors + [("output_norm.weight", (embd,), 1.0, 0.1)]

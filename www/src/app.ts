@@ -1,4 +1,4 @@
-import { type GenerateOptions, type Generation, type Model, type ModelInfo, PageLmError } from "pagelm";
+import { type BenchmarkReport, type GenerateOptions, type Generation, type Model, type ModelInfo, PageLmError } from "pagelm";
 import { type BuiltinShelf, isBuiltin, keyOf, listBuiltins } from "./builtins.js";
 import { Chooser } from "./chooser.js";
 import { Composer } from "./composer.js";
@@ -6,6 +6,7 @@ import { copyFrom, make, need } from "./dom.js";
 import { formatBytes } from "./format.js";
 import { Library, type Shelf } from "./library.js";
 import { type LinkState, readLink, writeLink } from "./link.js";
+import { amounts, Meter } from "./meter.js";
 import { announceModel, showModel } from "./model-card.js";
 import { Notices, type Place } from "./notices.js";
 import { nextFrame } from "./pace.js";
@@ -31,6 +32,10 @@ export class App {
   readonly #sheet = new Sheet();
   readonly #status = need("status", HTMLElement);
   readonly #composer = new Composer({ generate: () => void this.#write(), stop: () => this.#abort?.abort() });
+  readonly #meter = new Meter({
+    measure: (signal) => this.#measure(signal),
+    failed: (thrown) => this.#notices.show("model", messageOf(thrown)),
+  });
   readonly #picker = new TaskPicker({
     pick: ({ temperature = 0.8 }) => this.#settings.apply({ temperature }),
     encode: async (asked) => (this.#library.ready ? encodeTurn(await this.#library.get(), asked) : undefined),
@@ -142,8 +147,10 @@ export class App {
     const controller = new AbortController();
     this.#abort = controller;
     this.#composer.setWriting(true);
+    this.#meter.setWriting(true);
     this.#notices.clear();
     try {
+      await this.#meter.stop();
       const order = this.#order();
       const options = this.#settings.read();
       if (!this.#library.ready) this.#say("The model is still coming; the text begins when it is here.");
@@ -156,7 +163,15 @@ export class App {
     } finally {
       this.#abort = undefined;
       this.#composer.setWriting(false);
+      this.#meter.setWriting(false);
     }
+  }
+
+  /** Asks the model that is here for its speed. */
+  async #measure(signal: AbortSignal): Promise<BenchmarkReport> {
+    this.#notices.clear();
+    const model = await this.#library.get();
+    return this.#library.use(model, () => model.benchmark({ ...amounts(model.info.nCtx), signal }));
   }
 
   /** The model, shown loading where it has to be fetched again. */
@@ -226,6 +241,7 @@ export class App {
     showModel(info, item);
     this.#modelName = info ? info.name || (item?.label ?? "a model") : "";
     this.#nCtx = info?.nCtx;
+    this.#meter.reset(info !== undefined);
     if (info) this.#settings.limitLength(info.nCtx);
     if (info && item) await this.#turnTo(item);
     void this.#picker.preview();

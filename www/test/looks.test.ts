@@ -38,6 +38,8 @@ describe.skipIf(!chromium)("how the page looks", () => {
       await waitForText(page, "status", /Ready/);
       await page.click(at("generate"));
       await waitForText(page, "status", /Done/);
+      await page.$eval(at("measure"), (button) => (button as HTMLElement).click());
+      await waitForText(page, "measured", /Writes/);
       await shoot("2-done");
       await page.$eval("#address", (field) => ((field as HTMLInputElement).value = "bert.gguf"));
       await page.$eval("#by-address", (form) => (form as HTMLFormElement).requestSubmit());

@@ -106,6 +106,59 @@ describe.skipIf(!chromium)("the page in Chromium", () => {
     expect(await placeOfError()).toBe("settings-notices");
   });
 
+  /** Presses the meter's button, and does something else before anything can be measured. */
+  const measure = (then?: "press" | "Esc" | "generate") =>
+    page.evaluate((then) => {
+      const button = (id: string) => document.getElementById(id) as HTMLButtonElement;
+      button("measure").focus();
+      button("measure").click();
+      const shown = [button("measure").innerText, document.getElementById("measured")?.innerText];
+      if (then === "press") button("measure").click();
+      if (then === "Esc") dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" }));
+      if (then === "generate") button("generate").click();
+      return shown;
+    }, then);
+
+  test("the device is measured: two speeds and the build, without a request, and the focus stays", async () => {
+    await open();
+    const before = site.requests.length;
+    expect(await measure()).toEqual(["Stop measuring", "Measuring. This takes a few seconds."]);
+    expect(await waitForText(page, "measured", /Writes/)).toMatch(
+      // The engine that is none may take no time at all.
+      /^Reads\s+(.+ tokens\/s|too quick to tell)\s+Writes\s+[\d,.]+ tokens\/s\s+Engine\s+\w+ build\s+With this model, just now: 128 /,
+    );
+    expect(await textOf(page, "measure")).toBe("How fast is this device?");
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe("measure");
+    expect(site.requests.length).toBe(before);
+    expect(complaints).toEqual([]);
+  });
+
+  test.each(["press", "Esc"] as const)("a measurement is stopped by %s, and a text can be written", async (stop) => {
+    await open();
+    await measure(stop);
+    await waitForText(page, "measured", /^Stopped/);
+    expect(await textOf(page, "measure")).toBe("How fast is this device?");
+    await generate("There was");
+    await waitForText(page, "status", /Done/);
+    expect(complaints).toEqual([]);
+  });
+
+  test("a text goes before a measurement, and another model's numbers are not kept", async () => {
+    await open();
+    await type(page, "#prompt", "LONG SLOW");
+    await measure("generate");
+    await waitForText(page, "status", /Writing/);
+    await press(page, "#measure");
+    expect(await textOf(page, "measured")).toBe("Stopped.");
+    expect(await page.$eval("#measure", (button) => button.ariaDisabled)).toBe("true");
+    await page.click(at("stop"));
+    await page.waitForSelector("#measure[aria-disabled=false]");
+    await press(page, "#measure");
+    await waitForText(page, "measured", /Writes/);
+    await byAddress("other.gguf");
+    await waitForText(page, "measured", /^$/);
+  });
+
   test("a download shows its bytes; Generate meanwhile waits for it; Cancel stops it", async () => {
     site.delay = 30;
     await page.goto(site.url, { waitUntil: "domcontentloaded" });
@@ -168,7 +221,7 @@ describe.skipIf(!chromium)("the page in Chromium", () => {
     await byAddress("too-big.gguf");
     await waitForText(page, "error", /not enough memory/);
     expect(await page.$eval("#error-action", (button) => button.textContent)).toMatch(/Give up the model that is here/);
-    await page.click("#error-action");
+    await press(page, "#error-action");
     await waitForText(page, "error", /not enough memory/);
     expect(await page.$eval("#model-name", (element) => element.textContent)).toBe("none now");
   });

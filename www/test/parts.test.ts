@@ -3,6 +3,7 @@ import { Sentences } from "../src/announcer.js";
 import { formatBytes, formatCount, formatSpeed, formatTransfer, plural } from "../src/format.js";
 import { Library, type Load } from "../src/library.js";
 import { readLink, writeLink } from "../src/link.js";
+import { amounts } from "../src/meter.js";
 import { PageLmError } from "pagelm";
 
 test("bytes", () => {
@@ -38,6 +39,17 @@ test("a screen reader gets whole sentences, and in the end everything", () => {
   for (const part of spoken) expect(part).toMatch(/[.!]”?$/);
   spoken.push(sentences.finish());
   expect(spoken.join(" ")).toBe(text);
+});
+
+test("a measurement fits in any context", () => {
+  expect([2048, 192, 191, 30, 3, 1].map(amounts)).toEqual([
+    { promptTokens: 128, genTokens: 64 },
+    { promptTokens: 128, genTokens: 64 },
+    { promptTokens: 128, genTokens: 63 },
+    { promptTokens: 20, genTokens: 10 },
+    { promptTokens: 2, genTokens: 1 },
+    { promptTokens: 1, genTokens: 1 },
+  ]);
 });
 
 /** A model that only knows whether it was given up. */

@@ -82,3 +82,18 @@ test("the same seed and prompt write the same text, after a reload and natively"
   expect(report.text).toBe(first);
   expect(errors).toEqual([]);
 });
+
+test("the device's speed is measured with the model that is here, with no request, and the page writes on", async () => {
+  const requests: string[] = [];
+  page.on("request", (request) => requests.push(request.url()));
+  await page.$eval(byId("measure"), (button) => (button as HTMLButtonElement).click());
+  await waitForText(page, "measured", /writes/i);
+  const [reads, writes] = (await read(page, "measured")).match(/[\d,.]+(?= tokens\/s)/g) ?? [];
+  const [prefill, decode] = [reads, writes].map((speed) => Number(speed?.replaceAll(",", "")));
+  expect(prefill).toBeGreaterThan(decode as number);
+  expect(decode).toBeGreaterThan(1);
+  expect(await read(page, "measured")).toMatch(/(simd128|relaxed)\S* build/);
+  expect(requests).toEqual([]);
+  expect((await write(PROMPT, 7, 60)).length).toBeGreaterThan(60);
+  expect(errors).toEqual([]);
+});

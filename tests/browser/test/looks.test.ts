@@ -30,6 +30,8 @@ beforeAll(async () => {
   await fill(page, byId("seed"), "7");
   await fill(page, byId("prompt"), "Once upon a time there was a little fox");
   await generate(page);
+  await page.$eval(byId("measure"), (button) => (button as HTMLButtonElement).click());
+  await waitForText(page, "measured", /writes/i);
 });
 afterAll(async () => {
   await running?.close();
