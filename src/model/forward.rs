@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::kernels::{self, Submatrix, TILE};
 use crate::pool::{self, Part, Pool};
 use crate::tensor::{Inputs, zeros};
+use core::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Most tokens of one call.
@@ -163,15 +164,13 @@ fn most_rows(config: &Config, n_batch: usize) -> usize {
     MAX_ROWS.min(n_batch.saturating_mul(config.n_head / config.n_head_kv))
 }
 
-/// How many of the `group` query heads that share a key head are taken together, and of how many tokens, so that all the
-/// heads fall into about `n_parts`. The heads divide the group, so that parts of equal width do.
+/// How many query heads are taken together, and of how many tokens, so that all of them fall into `n_parts` or somewhat
+/// more. Heads of one group are best taken together, since they share what is read.
 fn attention_part(group: usize, n_head: usize, n_tokens: usize, n_parts: usize) -> (usize, usize) {
-    let fits = |heads: &usize| {
-        let tokens = (MAX_ROWS / heads).clamp(1, n_tokens.max(1));
-        group.is_multiple_of(*heads) && (n_head / heads) * n_tokens.div_ceil(tokens) >= n_parts
-    };
+    let tokens = |heads: usize| (MAX_ROWS / heads).clamp(1, n_tokens);
+    let fits = |heads: &usize| n_head.div_ceil(*heads) * n_tokens.div_ceil(tokens(*heads)) >= n_parts;
     let heads = (1..=group.min(MAX_ROWS)).rev().find(fits).unwrap_or(1);
-    (heads, MAX_ROWS / heads)
+    (heads, tokens(heads))
 }
 
 /// Positions in whole tiles.
@@ -389,7 +388,8 @@ impl Pass<'_, '_> {
         let (config, n_tokens, s) = (self.config, self.n_tokens, &mut *self.s);
         let (n_q, dh, group) = (config.n_q(), config.head_dim, config.n_head / config.n_head_kv);
         let work = n_tokens * config.n_head * dh * 2 * (self.n_past + n_tokens);
-        let n_parts = if self.tap.is_some() { 1 } else { self.pool.n_parts(work) };
+        let alone = self.tap.is_some() || self.pool.n_parts(work) == 1;
+        let n_parts = if alone { 1 } else { 2 * self.pool.n_threads() };
         let (heads, tokens) = attention_part(group, config.n_head, n_tokens, n_parts);
         let attention = Attention { config, cache: self.cache, q: &s.q, layer, n_past: self.n_past };
         let (out, part) = (&mut s.heads[..n_tokens * n_q], [tokens, heads * dh]);
@@ -398,7 +398,7 @@ impl Pass<'_, '_> {
             Some(tap) => pool::in_order(out, n_q, part, &mut |part, out| {
                 attention.attend(&mut rows(0), &part, out, Some(&mut **tap));
             }),
-            None if n_parts == 1 => pool::in_order(out, n_q, part, &mut |part, out| {
+            None if alone => pool::in_order(out, n_q, part, &mut |part, out| {
                 attention.attend(&mut rows(0), &part, out, None);
             }),
             None => self.pool.grid(out, n_q, part, &|thread, part, out| {
@@ -469,13 +469,34 @@ struct Attention<'a> {
 }
 
 impl Attention<'_> {
-    /// Some query heads of some tokens, all of one key head: row r is token `r / heads` and head `r % heads` of the part.
+    /// Some query heads of some tokens, the heads of one group after those of another.
     fn attend(&self, s: &mut Rows, part: &Part, mut out: Submatrix<'_>, mut tap: Option<&mut dyn Tap>) {
+        let (dh, group) = (self.config.head_dim, self.config.n_head / self.config.n_head_kv);
+        let (mut first, end) = (part.columns.start / dh, part.columns.end / dh);
+        while first < end {
+            let heads = first..end.min((first / group + 1) * group);
+            first = heads.end;
+            match &mut tap {
+                Some(tap) => self.attend_group(s, part, heads, &mut out, Some(&mut **tap)),
+                None => self.attend_group(s, part, heads, &mut out, None),
+            }
+        }
+    }
+
+    /// Query heads of some tokens that share a key head: row r is token `r / heads` of the part, and head `r % heads`.
+    fn attend_group(
+        &self,
+        s: &mut Rows,
+        part: &Part,
+        heads: Range<usize>,
+        out: &mut Submatrix<'_>,
+        mut tap: Option<&mut dyn Tap>,
+    ) {
         let (dh, n_q, layer) = (self.config.head_dim, self.config.n_q(), self.layer);
-        let (heads, first_head) = (part.columns.len() / dh, part.columns.start / dh);
+        let (first_head, heads) = (heads.start, heads.len());
         let kv_head = first_head / (self.config.n_head / self.config.n_head_kv);
         let n = part.rows.len() * heads;
-        let at = |r: usize| (part.rows.start + r / heads) * n_q + part.columns.start + r % heads * dh;
+        let at = |r: usize| (part.rows.start + r / heads) * n_q + (first_head + r % heads) * dh;
         let ends: [usize; MAX_ROWS] = core::array::from_fn(|r| self.n_past + part.rows.start + r / heads + 1);
         let ends = &ends[..n];
         let n_tiles = ends[n - 1].div_ceil(TILE);
@@ -503,7 +524,8 @@ impl Attention<'_> {
             kernels::attention_values(rows_out, &s.scores, stride, tile * TILE, values, ends);
         }
         for (r, row) in rows_out.chunks_exact(dh).enumerate() {
-            out.row(r / heads)[r % heads * dh..][..dh].copy_from_slice(row);
+            let column = (first_head + r % heads) * dh - part.columns.start;
+            out.row(r / heads)[column..column + dh].copy_from_slice(row);
         }
     }
 }

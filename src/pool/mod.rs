@@ -27,7 +27,7 @@ pub const MAX_THREADS: usize = 16;
 /// Multiply-adds (or as much other work) below which a second thread costs more than it brings: some microseconds.
 const MIN_WORK: usize = 32_768;
 /// What one part should be at most, so that nobody waits long for the last one.
-const PART_WORK: usize = 1 << 19;
+const PART_WORK: usize = 1 << 18;
 /// Parts that each thread should find, where they do not become smaller than [`MIN_WORK`].
 const PARTS_PER_THREAD: usize = 4;
 
@@ -70,7 +70,7 @@ impl Grid {
 impl Pool {
     /// Into how many parts some work, counted in multiply-adds, should be cut: 1 where it is not worth the while.
     pub fn n_parts(&self, work: usize) -> usize {
-        match self.n_ready() {
+        match self.n_ready(work) {
             1 => 1,
             n => (work / PART_WORK).max((work / MIN_WORK).min(n * PARTS_PER_THREAD)).max(1),
         }

@@ -27,11 +27,16 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 type Work<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
 /// Looks at `ticket` before a helper sleeps: some tens of microseconds, as long as the owner needs between two products.
-const SPINS: u32 = 20_000;
-/// Jobs that the owner does alone after it had to wait for a helper that was not running, at first and at most.
-const ALONE: [u32; 2] = [512, 1 << 17];
+const HELPER_SPINS: u32 = 20_000;
+/// Looks at `unfinished` before the owner sleeps: one or two milliseconds, many times as long as a part takes, and
+/// less than a system gives a process at a time.
+const OWNER_SPINS: u32 = 4_000_000;
+/// Multiply-adds, in thousands, that the owner does alone after it had to wait for a helper that was not running: at first
+/// some hundredths of a second, at most some tenths. A helper that was only late (its code was still being compiled) is
+/// soon back, and one whose processor is taken costs a few hundredths.
+const ALONE: [u32; 2] = [1 << 18, 1 << 22];
 /// Jobs without such a wait after which the next one counts as the first.
-const CALM: u32 = 1 << 14;
+const CALM: u32 = 1 << 12;
 
 /// Threads that work together. See [`crate::pool`].
 #[derive(Debug, Default)]
@@ -70,7 +75,7 @@ unsafe impl Send for Job {}
 /// When the owner works alone.
 #[derive(Debug, Default)]
 struct Pauses {
-    /// Jobs still to be done alone.
+    /// Multiply-adds still to be done alone, in thousands.
     left: AtomicU32,
     /// How long the last pause was; 0 after calm.
     last: AtomicU32,
@@ -129,11 +134,12 @@ impl Pool {
         self.work_came.notify_all();
     }
 
-    /// Threads that the next job can count on.
-    pub(super) fn n_ready(&self) -> usize {
+    /// Threads that the next job, of so many multiply-adds, can count on.
+    pub(super) fn n_ready(&self, work: usize) -> usize {
         let left = self.pauses.left.load(Relaxed);
         if left > 0 {
-            self.pauses.left.store(left - 1, Relaxed);
+            let work = u32::try_from(work / 1000).unwrap_or(u32::MAX);
+            self.pauses.left.store(left.saturating_sub(work.max(1)), Relaxed);
             return 1;
         }
         self.n_threads()
@@ -192,7 +198,7 @@ impl Pool {
     fn wait_for_work(&self, thread: usize) {
         let may_help = || self.may_help(thread);
         let is_work = || self.ticket.load(SeqCst) as u32 != 0 || self.closed.load(SeqCst);
-        if may_help() && spin_until(is_work) {
+        if may_help() && spin_until(HELPER_SPINS, is_work) {
             return;
         }
         let mut guard = self.lock();
@@ -208,7 +214,7 @@ impl Pool {
 
     fn wait_for_helpers(&self) {
         let is_done = || self.unfinished.load(SeqCst) == 0;
-        if spin_until(is_done) {
+        if spin_until(OWNER_SPINS, is_done) {
             return self.pauses.note_calm();
         }
         self.pauses.begin();
@@ -243,8 +249,8 @@ impl Pauses {
 }
 
 /// Whether `is_true` became so before the spins ran out.
-fn spin_until(is_true: impl Fn() -> bool) -> bool {
-    (0..SPINS).any(|_| {
+fn spin_until(spins: u32, is_true: impl Fn() -> bool) -> bool {
+    (0..spins).any(|_| {
         spin_loop();
         is_true()
     })
@@ -327,13 +333,14 @@ mod tests {
     #[test]
     fn an_owner_that_had_to_wait_works_alone_for_a_while() {
         let pool = Pool { n_helpers: AtomicUsize::new(1), ..Pool::new(4) };
-        assert_eq!(pool.n_ready(), 2);
+        assert_eq!(pool.n_ready(1), 2);
         pool.pauses.begin();
         pool.pauses.begin();
-        for _ in 0..2 * ALONE[0] {
-            assert_eq!(pool.n_ready(), 1);
+        for _ in 0..2 * ALONE[0] / 1000 {
+            assert_eq!(pool.n_ready(1_000_000), 1);
         }
-        assert_eq!(pool.n_ready(), 2);
+        pool.n_ready(1_000_000);
+        assert_eq!(pool.n_ready(1), 2);
         (0..CALM).for_each(|_| pool.pauses.note_calm());
         pool.pauses.begin();
         assert_eq!(pool.pauses.left.load(Relaxed), ALONE[0]);
