@@ -20,7 +20,6 @@ export interface Engine {
   threads: number[];
   /** Whether the adapter runs in a worker of the benchmark's: for engines that bring none. */
   inWorker?: boolean;
-  /** Also measured with a long text; with one thread only, since peers take minutes for it. */
   version(): string;
   driven_by: string;
   /** The module that is run. */

@@ -18,8 +18,11 @@ export interface Model {
   words: string[];
   /** The file for onnxruntime-web, without the folder, or why there is none. */
   onnx: string | { none: string };
-  /** Whether it is also measured with 512 tokens of prompt and after 1,024 tokens. */
+  /** Whether it is also measured with 512 tokens of prompt and after 1,024 tokens; peers take minutes for that. */
   long: boolean;
+  longForPeers: boolean;
+  /** So large that peers are measured with one thread only. */
+  large: boolean;
   file_bytes: number;
   /** What a decoded token reads of the weights. */
   bytes_per_token: number;
@@ -61,7 +64,8 @@ function builtIn(id: string): Model | undefined {
   const { n_vocab, bytes_per_token } = known;
   const file_bytes = statSync(path).size;
   const text = { n_vocab, words: COMMON_WORDS };
-  return { id, path, url: `/built-in/${id}.gguf`, ...text, onnx, long: false, file_bytes, bytes_per_token };
+  const size = { long: false, longForPeers: false, large: false, file_bytes, bytes_per_token };
+  return { id, path, url: `/built-in/${id}.gguf`, ...text, onnx, ...size };
 }
 
 function synthetic(id: string): Model {
@@ -71,7 +75,8 @@ function synthetic(id: string): Model {
   const { file, file_bytes, bytes_per_token, n_vocab, words } = listed;
   const [path, url] = [`${paths.models}/${file}`, `/models/${file}`];
   const long = id.startsWith("135M");
-  return { id, path, url, n_vocab, words, onnx: onnxFor(id), long, file_bytes, bytes_per_token };
+  const size = { long, longForPeers: long && !id.endsWith("K_M"), large: id.startsWith("0.5B"), file_bytes, bytes_per_token };
+  return { id, path, url, n_vocab, words, onnx: onnxFor(id), ...size };
 }
 
 /** int8 stands beside 8 bits, MatMulNBits beside 4. ONNX has nothing like the mixtures. */

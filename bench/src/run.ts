@@ -30,14 +30,19 @@ export interface Results {
 
 const SHORT: Step = { prefill: 128, depth: 128, decode: 64 };
 const LONG: Step = { prefill: 512, depth: 1024, decode: 64 };
+interface Context {
+  step: Step;
+  nCtx: number;
+}
+
 /** The contexts of the two, each in a page of its own, so that the short one's memory is not the long one's. */
-const CONTEXTS = [
+const CONTEXTS: [Context, Context] = [
   { step: SHORT, nCtx: 512 },
   { step: LONG, nCtx: 1152 },
 ];
 
 /** A step that took longer than this is left out of the rounds after it. */
-const SLOW_MS = 15_000;
+const SLOW_MS = 10_000;
 
 /** Runs all rounds of one model. */
 export async function measureModel(model: Model, engines: Engine[], course: Course): Promise<Results> {
@@ -54,18 +59,23 @@ export async function measureModel(model: Model, engines: Engine[], course: Cour
       const about = { engine: engine.id, threads, model: model.id };
       results.samples.push(...toSamples(outcome, step === LONG).map((sample) => ({ ...about, ...sample, round })));
       if (outcome.error !== undefined) results.failures.push({ ...about, message: outcome.error });
-      cell.over = outcome.error !== undefined || (outcome.tookMs[0] ?? 0) > SLOW_MS;
+      const isSlow = (outcome.tookMs[0] ?? 0) > SLOW_MS;
+      cell.over = outcome.error !== undefined || isSlow || (isPeer(engine) && threads > 1);
       console.error(`  ${round}  ${engine.id} ×${threads}  ${step.depth}: ${summary(outcome)}`);
     }
   }
   return results;
 }
 
-/** A long text is measured where it is asked for, and of the peers with one thread only, since some take minutes. */
-function contextsOf(engine: Engine, threads: number, model: Model, quick: boolean): typeof CONTEXTS {
-  const mayBeLong = model.long && !quick && (threads === 1 || engine.build !== undefined || !engine.adapter);
-  return CONTEXTS.filter(({ step }) => step !== LONG || mayBeLong);
+/** What is measured of an engine, in which context. The long text is left to a full run. */
+function contextsOf(engine: Engine, threads: number, model: Model, quick: boolean): Context[] {
+  if (isPeer(engine) && threads > 1) return model.large ? [] : [CONTEXTS[0]];
+  const long = isPeer(engine) ? model.longForPeers : model.long;
+  return long && !quick ? CONTEXTS : [CONTEXTS[0]];
 }
+
+/** Peers are many and slow: a half-hour has no room for all of them in all rounds. */
+const isPeer = ({ adapter, build }: Engine) => adapter !== undefined && build === undefined;
 
 async function runCell(
   engine: Engine,
