@@ -12,6 +12,7 @@ pub use only::*;
 #[cfg(not(target_feature = "relaxed-simd"))]
 mod only {
     use super::{Activation, Simd128};
+    pub(crate) use crate::gemm::gemm_short as many;
     use crate::matmul::quant_tile;
     use crate::packed::{QuantBlock, Rows};
 

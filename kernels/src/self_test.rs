@@ -66,11 +66,15 @@ impl Noise {
     }
 }
 
+/// For one input, and for all of them together.
 fn agrees(x: &Inputs, matmul: impl Fn(&mut [f32], &[Activation]), run: impl Fn(usize, usize) -> Run) -> bool {
-    let mut out = [0.0; INPUTS * 8];
-    matmul(&mut out, x.as_flattened());
     let rows: [[Run; BLOCKS]; 8] = from_fn(|row| from_fn(|b| run(row, b)));
-    out.iter().enumerate().all(|(i, out)| oracle::quant_row(&rows[i % 8], &x[i / 8]).to_bits() == out.to_bits())
+    let mut out = [0.0; INPUTS * 8];
+    [1, INPUTS].into_iter().all(|n| {
+        let (out, x) = (&mut out[..n * 8], &x[..n]);
+        matmul(out, x.as_flattened());
+        out.iter().enumerate().all(|(i, out)| oracle::quant_row(&rows[i % 8], &x[i / 8]).to_bits() == out.to_bits())
+    })
 }
 
 #[cfg(test)]
