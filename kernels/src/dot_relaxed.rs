@@ -279,7 +279,8 @@ fn scaled(dots: [[I4; 2]; TILE], scale: &[[i32; 4]; 2]) -> [[I4; 2]; TILE] {
 #[inline(always)]
 fn dots_wide(w: &[[[u8; 16]; 2]], x: &[[[i8; 4]; TILE]], start: [i32; TILE]) -> [[I4; 2]; TILE] {
     let mut dots = start.map(|start| [i32x4_splat(start); 2]);
-    for (w, x) in w.iter().zip(x) {
+    // Of unknown length, so that the compiler does not unroll the loop: it would load all weights before it used one.
+    for (w, x) in black_box(w).iter().zip(black_box(x)) {
         let w = w.each_ref().map(sixteen);
         for (dots, x) in dots.iter_mut().zip(x) {
             let x = splat(x);
