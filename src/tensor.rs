@@ -41,6 +41,9 @@ macro_rules! with_packed {
 /// What rounding 32 activations costs, in multiply-adds.
 const ROUNDING_WORK: usize = 512;
 
+/// The least groups of eight rows that a part of a product with several inputs has.
+const MIN_GROUPS: usize = 4;
+
 /// A matrix of weights, immutable. That it exists means that its shape and bytes are sound.
 #[derive(Debug)]
 pub struct Tensor {
@@ -148,7 +151,9 @@ impl Tensor {
         let groups = self.rows.div_ceil(8);
         let n_parts = pool.n_parts(out.len().saturating_mul(self.columns));
         let per_group = w.len().checked_div(groups).unwrap_or(0);
-        let per_part = groups.div_ceil(n_parts) * 8;
+        // Many inputs are laid side by side once for each part, which should be little beside its products.
+        let least = if out.len() > self.rows { MIN_GROUPS } else { 1 };
+        let per_part = groups.div_ceil(n_parts).max(least) * 8;
         pool.grid(out, self.rows, [out.len(), per_part], &|_, part, place| {
             let groups = part.columns.start / 8..part.columns.end.div_ceil(8);
             matmul(place, &w[groups.start * per_group..groups.end * per_group], x);
@@ -498,10 +503,11 @@ mod tests {
     #[test]
     fn matmul_equals_the_oracle_in_bits_for_any_number_of_inputs() {
         for format in runnable() {
-            let (rows, columns) = (19, if format.row().block_len == 256 { 512 } else { 160 });
+            // More blocks than are unpacked at a time, and in the end more inputs than are laid side by side.
+            let (rows, columns) = (19, if format.row().block_len == 256 { 768 } else { 544 });
             let bytes = file_bytes(format, rows * columns, 5);
             let tensor = pack(format, rows, columns, &bytes);
-            for n_inputs in [1, 2, 4, 7, 9] {
+            for n_inputs in [1, 2, 4, 7, 66] {
                 let x = noise(n_inputs * columns, 9);
                 let mut out = vec![0.0; n_inputs * rows];
                 tensor.matmul(&mut out, &x, &mut Inputs::new(x.len()).unwrap(), &Pool::new(1));

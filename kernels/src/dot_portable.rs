@@ -2,6 +2,7 @@
 
 use super::{Dot, Sums};
 use crate::activation::Activation;
+pub(crate) use crate::gemm::gemm_short as many;
 use crate::lanes::I4;
 use crate::matmul::quant_tile;
 use crate::packed::{QuantBlock, Rows};

@@ -12,6 +12,7 @@ pub use only::*;
 #[cfg(not(target_feature = "relaxed-simd"))]
 mod only {
     use super::{Activation, Simd128};
+    pub(crate) use crate::gemm::gemm_short as many;
     use crate::matmul::quant_tile;
     use crate::packed::{QuantBlock, Rows};
 
@@ -32,52 +33,44 @@ mod only {
 #[derive(Clone, Copy)]
 pub struct Simd128;
 
-/// Two running sums a row (even and odd pairs of columns), two rows a vector: four rows in two vectors. A tile's sums of
-/// eight rows would not fit into the registers, so four rows go through a block before the next four.
-type Pairs = [v128; 2];
+/// Two running sums a row (even and odd pairs of columns), two rows a vector: eight rows in four vectors.
+type Pairs = [[v128; 2]; 2];
 
 impl Dot for Simd128 {
     #[inline(always)]
     fn bytes<const N: usize>(self, w: &[[u8; 32]; 8], x: [&Activation; N]) -> [Sums; N] {
-        each_four(|four| {
-            let mut sums = [[i32x4_splat(0); 2]; N];
+        x.map(|x| {
+            let mut sums = start(0);
             for (step, w) in w.iter().enumerate() {
-                add_step(&mut sums, load(w)[four], x, step);
+                add_step(&mut sums, load(w), x, step);
             }
-            sums
+            sums.map(close)
         })
     }
 
     #[inline(always)]
     fn nibbles<const OFFSET: i32, const N: usize>(self, w: &[[u8; 32]; 4], x: [&Activation; N]) -> [Sums; N] {
-        each_four(|four| {
-            let mut sums = x.map(|x| start(-OFFSET * x.sum()));
+        x.map(|x| {
+            let mut sums = start(-OFFSET * x.sum());
             for (pair, w) in w.iter().enumerate() {
-                let [low, high] = nibbles(load(w)[four]);
-                add_step(&mut sums, low, x, 2 * pair);
-                add_step(&mut sums, high, x, 2 * pair + 1);
+                let [a, b] = load(w).map(nibbles);
+                add_step(&mut sums, [a[0], b[0]], x, 2 * pair);
+                add_step(&mut sums, [a[1], b[1]], x, 2 * pair + 1);
             }
-            sums
+            sums.map(close)
         })
     }
 
     #[inline(always)]
     fn sixes<const N: usize>(self, w: &[[u8; 32]; 4], x: [&Activation; N], half: usize) -> [Sums; N] {
-        each_four(|four| {
-            let mut sums = x.map(|x| start(-32 * i32::from(x.sums[half])));
+        x.map(|x| {
+            let mut sums = start(-32 * i32::from(x.sums[half]));
             for (step, w) in w.iter().enumerate() {
-                add_step(&mut sums, load(w)[four], x, 4 * half + step);
+                add_step(&mut sums, load(w), x, 4 * half + step);
             }
-            sums
+            sums.map(close)
         })
     }
-}
-
-/// The sums of rows 0 to 3, then those of rows 4 to 7, as one for each row.
-#[inline(always)]
-fn each_four<const N: usize>(four: impl Fn(usize) -> [Pairs; N]) -> [Sums; N] {
-    let fours = [four(0).map(close), four(1).map(close)];
-    core::array::from_fn(|n| [fours[0][n], fours[1][n]])
 }
 
 /// Four columns of eight rows: those of rows 0 to 3 and those of rows 4 to 7.
@@ -104,22 +97,20 @@ fn two(x: &Activation, step: usize) -> v128 {
 /// Running sums that begin at `n` for each row.
 #[inline(always)]
 fn start(n: i32) -> Pairs {
-    [i32x4(n, 0, n, 0); 2]
+    [[i32x4(n, 0, n, 0); 2]; 2]
 }
 
 #[inline(always)]
-fn add_step<const N: usize>(sums: &mut [Pairs; N], w: v128, x: [&Activation; N], step: usize) {
-    let w = [i16x8_extend_low_i8x16(w), i16x8_extend_high_i8x16(w)];
-    for n in 0..N {
-        let x = two(x[n], step);
-        for i in 0..2 {
-            sums[n][i] = i32x4_add(sums[n][i], i32x4_dot_i16x8(w[i], x));
-        }
+fn add_step(sums: &mut Pairs, w: [v128; 2], x: &Activation, step: usize) {
+    let x = two(x, step);
+    for (sums, w) in sums.iter_mut().zip(w) {
+        sums[0] = i32x4_add(sums[0], i32x4_dot_i16x8(i16x8_extend_low_i8x16(w), x));
+        sums[1] = i32x4_add(sums[1], i32x4_dot_i16x8(i16x8_extend_high_i8x16(w), x));
     }
 }
 
 /// Adds the two sums of each row.
 #[inline(always)]
-fn close(sums: Pairs) -> I4 {
+fn close(sums: [v128; 2]) -> I4 {
     I4(i32x4_add(i32x4_shuffle::<0, 2, 4, 6>(sums[0], sums[1]), i32x4_shuffle::<1, 3, 5, 7>(sums[0], sums[1])))
 }

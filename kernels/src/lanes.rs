@@ -15,6 +15,94 @@ mod imp {
     #[derive(Clone, Copy)]
     pub struct I4(pub v128);
 
+    /// Eight i16.
+    #[derive(Clone, Copy)]
+    pub struct H8(pub v128);
+
+    /// Sixteen bytes.
+    #[derive(Clone, Copy)]
+    pub struct B16(pub v128);
+
+    impl H8 {
+        #[inline(always)]
+        pub fn splat(n: i16) -> H8 {
+            H8(i16x8_splat(n))
+        }
+
+        /// Two values, four times.
+        #[inline(always)]
+        pub fn splat_two(two: &[i16; 2]) -> H8 {
+            // SAFETY: the reference is to 4 readable bytes, and v128.load32_splat has no alignment requirement.
+            H8(unsafe { v128_load32_splat(two.as_ptr().cast()) })
+        }
+
+        #[inline(always)]
+        pub fn load(from: &[i16; 8]) -> H8 {
+            // SAFETY: the reference is to 16 readable bytes, and v128.load has no alignment requirement.
+            H8(unsafe { v128_load(from.as_ptr().cast()) })
+        }
+
+        #[inline(always)]
+        pub fn store(self, to: &mut [i16; 8]) {
+            // SAFETY: the reference is to 16 writable bytes, and v128.store has no alignment requirement.
+            unsafe { v128_store(to.as_mut_ptr().cast(), self.0) }
+        }
+
+        #[inline(always)]
+        pub fn sub(self, b: H8) -> H8 {
+            H8(i16x8_sub(self.0, b.0))
+        }
+
+        /// The low 16 bits of each product.
+        #[inline(always)]
+        pub fn mul(self, b: H8) -> H8 {
+            H8(i16x8_mul(self.0, b.0))
+        }
+
+        /// Products, and the sums of each two.
+        #[inline(always)]
+        pub fn dot(self, b: H8) -> I4 {
+            I4(i32x4_dot_i16x8(self.0, b.0))
+        }
+    }
+
+    impl B16 {
+        #[inline(always)]
+        pub fn load(from: &[u8; 16]) -> B16 {
+            // SAFETY: the reference is to 16 readable bytes, and v128.load has no alignment requirement.
+            B16(unsafe { v128_load(from.as_ptr().cast()) })
+        }
+
+        #[inline(always)]
+        pub fn store(self, to: &mut [u8; 16]) {
+            // SAFETY: the reference is to 16 writable bytes, and v128.store has no alignment requirement.
+            unsafe { v128_store(to.as_mut_ptr().cast(), self.0) }
+        }
+
+        #[inline(always)]
+        pub fn and(self, mask: u8) -> B16 {
+            B16(v128_and(self.0, u8x16_splat(mask)))
+        }
+
+        #[inline(always)]
+        pub fn xor(self, mask: u8) -> B16 {
+            B16(v128_xor(self.0, u8x16_splat(mask)))
+        }
+
+        /// Each two bytes shifted to the right as one number: bits come in from the neighbour, to be masked.
+        #[inline(always)]
+        pub fn shift_right(self, by: u32) -> B16 {
+            B16(u16x8_shr(self.0, by))
+        }
+
+        /// Signed bytes in 16 bits: of each four the first two, and the last two.
+        #[inline(always)]
+        pub fn pairs(self) -> [H8; 2] {
+            let (low, high) = (i16x8_extend_low_i8x16(self.0), i16x8_extend_high_i8x16(self.0));
+            [H8(i32x4_shuffle::<0, 2, 4, 6>(low, high)), H8(i32x4_shuffle::<1, 3, 5, 7>(low, high))]
+        }
+    }
+
     impl F4 {
         #[inline(always)]
         pub fn splat(x: f32) -> F4 {
@@ -129,6 +217,24 @@ mod imp {
             out
         }
 
+        #[inline(always)]
+        pub fn load(from: &[i32; 4]) -> I4 {
+            // SAFETY: the reference is to 16 readable bytes, and v128.load has no alignment requirement.
+            I4(unsafe { v128_load(from.as_ptr().cast()) })
+        }
+
+        #[inline(always)]
+        pub fn store(self, to: &mut [i32; 4]) {
+            // SAFETY: the reference is to 16 writable bytes, and v128.store has no alignment requirement.
+            unsafe { v128_store(to.as_mut_ptr().cast(), self.0) }
+        }
+
+        /// Each of the low 16 bits twice.
+        #[inline(always)]
+        pub fn pairs(self) -> H8 {
+            H8(v128_or(v128_and(self.0, u32x4_splat(0xffff)), i32x4_shl(self.0, 16)))
+        }
+
         /// Four signed bytes.
         #[inline(always)]
         pub fn from_i8(bytes: &[i8; 4]) -> I4 {
@@ -188,6 +294,87 @@ mod imp {
     #[derive(Clone, Copy)]
     #[repr(align(16))]
     pub struct I4(pub [i32; 4]);
+
+    /// Eight i16.
+    #[derive(Clone, Copy)]
+    #[repr(align(16))]
+    pub struct H8(pub [i16; 8]);
+
+    /// Sixteen bytes.
+    #[derive(Clone, Copy)]
+    #[repr(align(16))]
+    pub struct B16(pub [u8; 16]);
+
+    impl H8 {
+        #[inline(always)]
+        pub fn splat(n: i16) -> H8 {
+            H8([n; 8])
+        }
+
+        /// Two values, four times.
+        #[inline(always)]
+        pub fn splat_two(two: &[i16; 2]) -> H8 {
+            H8(core::array::from_fn(|i| two[i % 2]))
+        }
+
+        #[inline(always)]
+        pub fn load(from: &[i16; 8]) -> H8 {
+            H8(*from)
+        }
+
+        #[inline(always)]
+        pub fn store(self, to: &mut [i16; 8]) {
+            *to = self.0;
+        }
+
+        #[inline(always)]
+        pub fn sub(self, b: H8) -> H8 {
+            H8(core::array::from_fn(|i| self.0[i].wrapping_sub(b.0[i])))
+        }
+
+        /// The low 16 bits of each product.
+        #[inline(always)]
+        pub fn mul(self, b: H8) -> H8 {
+            H8(core::array::from_fn(|i| self.0[i].wrapping_mul(b.0[i])))
+        }
+
+        /// Products, and the sums of each two.
+        #[inline(always)]
+        pub fn dot(self, b: H8) -> I4 {
+            let product = |i: usize| i32::from(self.0[i]) * i32::from(b.0[i]);
+            I4(core::array::from_fn(|i| product(2 * i).wrapping_add(product(2 * i + 1))))
+        }
+    }
+
+    impl B16 {
+        #[inline(always)]
+        pub fn load(from: &[u8; 16]) -> B16 {
+            B16(*from)
+        }
+
+        #[inline(always)]
+        fn map_words(self, f: impl Fn(u16) -> u16) -> B16 {
+            let word = |i: usize| f(u16::from_le_bytes([self.0[i / 2 * 2], self.0[i / 2 * 2 + 1]]));
+            B16(core::array::from_fn(|i| word(i).to_le_bytes()[i % 2]))
+        }
+
+        #[inline(always)]
+        pub fn and(self, mask: u8) -> B16 {
+            B16(self.0.map(|byte| byte & mask))
+        }
+
+        /// Each two bytes shifted to the right as one number: bits come in from the neighbour, to be masked.
+        #[inline(always)]
+        pub fn shift_right(self, by: u32) -> B16 {
+            self.map_words(|word| word >> by)
+        }
+
+        /// Signed bytes in 16 bits: of each four the first two, and the last two.
+        #[inline(always)]
+        pub fn pairs(self) -> [H8; 2] {
+            [0, 2].map(|at| H8(core::array::from_fn(|i| i16::from(self.0[i / 2 * 4 + i % 2 + at] as i8))))
+        }
+    }
 
     impl F4 {
         #[inline(always)]
@@ -299,6 +486,12 @@ mod imp {
             core::array::from_fn(|i| fours[i / 4].0[i % 4].clamp(-128, 127) as i8)
         }
 
+        /// Each of the low 16 bits twice.
+        #[inline(always)]
+        pub fn pairs(self) -> H8 {
+            H8(core::array::from_fn(|i| self.0[i / 2] as i16))
+        }
+
         /// Four signed bytes.
         #[inline(always)]
         pub fn from_i8(bytes: &[i8; 4]) -> I4 {
@@ -345,7 +538,7 @@ mod imp {
     }
 }
 
-pub use imp::{F4, I4};
+pub use imp::{B16, F4, H8, I4};
 
 impl F4 {
     /// Up to four values, the missing ones 0.

@@ -12,6 +12,7 @@ mod activation;
 mod attention;
 mod dot;
 mod elementwise;
+mod gemm;
 mod lanes;
 mod matmul;
 pub mod oracle;

@@ -27,16 +27,27 @@ trait Layout: Pod {
 
     /// Eight rows (`w`: one group, all columns) times `N` inputs of that many columns.
     fn tile<const N: usize>(w: &[Self], x: [&[Self::Input]; N]) -> [Rows; N];
+
+    /// All rows times many inputs.
+    fn many(out: &mut Submatrix<'_>, w: &[Self], x: &[Self::Input], row_len: usize) {
+        tiles::<Self, TILE>(out, w, x, row_len);
+    }
 }
 
 macro_rules! layouts {
-    ($($matmul:ident: $layout:ty, $input:ty => $tile:path),+ $(,)?) => {$(
+    ($($matmul:ident: $layout:ty, $input:ty => $tile:path $(, $many:path)?);+ $(;)?) => {$(
         impl Layout for $layout {
             type Input = $input;
             #[inline(always)]
             fn tile<const N: usize>(w: &[Self], x: [&[$input]; N]) -> [Rows; N] {
                 $tile(w, x)
             }
+
+            $(
+                fn many(out: &mut Submatrix<'_>, w: &[Self], x: &[$input], row_len: usize) {
+                    $many(out, w, x, row_len);
+                }
+            )?
         }
 
         /// out\[t\]\[r\] = Σₖ w\[r\]\[k\] · x\[t\]\[k\].
@@ -51,30 +62,39 @@ macro_rules! layouts {
 }
 
 layouts! {
-    matmul_q8: Q8x8, Activation => dot::tile,
-    matmul_q4: Q4x8, Activation => dot::tile,
-    matmul_q4k: Q4Kx8, Activation => dot::tile,
-    matmul_q6k: Q6Kx8, Activation => dot::tile,
-    matmul_f32: [f32; 8], f32 => float_tile,
-    matmul_f16: F16x8, f32 => float_tile,
-    matmul_bf16: Bf16x8, f32 => float_tile,
+    matmul_q8: Q8x8, Activation => dot::tile, dot::many;
+    matmul_q4: Q4x8, Activation => dot::tile, dot::many;
+    matmul_q4k: Q4Kx8, Activation => dot::tile, dot::many;
+    matmul_q6k: Q6Kx8, Activation => dot::tile, dot::many;
+    matmul_f32: [f32; 8], f32 => float_tile;
+    matmul_f16: F16x8, f32 => float_tile;
+    matmul_bf16: Bf16x8, f32 => float_tile;
 }
 
 /// Multiplies a packed matrix with T inputs; see [`matmul_f32`] and its like for the shapes.
 fn matmul<L: Layout>(mut out: Submatrix<'_>, w: &[L], x: &[L::Input]) {
-    let rows = out.n_columns();
-    let row_len = w.len() / rows.div_ceil(8).max(1);
+    let row_len = w.len() / out.n_columns().div_ceil(8).max(1);
     if row_len == 0 {
         return;
     }
+    match x.len() / row_len {
+        0 => {}
+        1 => tiles::<L, 1>(&mut out, w, x, row_len),
+        _ => L::many(&mut out, w, x, row_len),
+    }
+}
+
+/// Multiplies in tiles of `N` inputs, and the inputs that are left one by one.
+fn tiles<L: Layout, const N: usize>(out: &mut Submatrix<'_>, w: &[L], x: &[L::Input], row_len: usize) {
+    let rows = out.n_columns();
     let n_inputs = x.len() / row_len;
     let input = |t: usize| &x[t * row_len..(t + 1) * row_len];
     for (group, w) in w.chunks_exact(row_len).enumerate() {
         let columns = group * 8..rows.min(group * 8 + 8);
         let mut put = |t: usize, sums: Rows| store(&mut out.row(t)[columns.clone()], sums);
-        let tiled = n_inputs / TILE * TILE;
-        for first in (0..tiled).step_by(TILE) {
-            let sums = L::tile::<TILE>(w, core::array::from_fn(|i| input(first + i)));
+        let tiled = n_inputs / N * N;
+        for first in (0..tiled).step_by(N) {
+            let sums = L::tile::<N>(w, core::array::from_fn(|i| input(first + i)));
             sums.into_iter().enumerate().for_each(|(i, sums)| put(first + i, sums));
         }
         for t in tiled..n_inputs {
@@ -118,7 +138,7 @@ fn float_tile<B: FloatBlock, const N: usize>(w: &[B], x: [&[f32]; N]) -> [Rows; 
 }
 
 #[inline(always)]
-fn store(out: &mut [f32], sums: Rows) {
+pub(crate) fn store(out: &mut [f32], sums: Rows) {
     if let Some(eight) = out.first_chunk_mut::<8>() {
         let (fours, _) = eight.as_chunks_mut::<4>();
         sums[0].store(&mut fours[0]);

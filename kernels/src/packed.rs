@@ -14,7 +14,7 @@
 
 use crate::activation::Activation;
 use crate::dot::{Dot, Sums};
-use crate::lanes::{F4, I4};
+use crate::lanes::{B16, F4, I4};
 use crate::run::Run;
 use bytemuck::{Pod, Zeroable};
 
@@ -83,6 +83,43 @@ pub(crate) trait QuantBlock: Pod {
     /// (d · x.d) · Σ scale·q·x.q, and takes off (dmin · x.d) · Σ min·x.q. The integer sums are exact; the products, the
     /// addition and the subtraction are in this order.
     fn accumulate<D: Dot, const N: usize>(&self, dot: D, x: [&Activation; N], sums: &mut [Rows; N]);
+}
+
+/// A layout whose blocks can be unpacked, for [`crate::gemm`].
+pub(crate) trait Unpack: QuantBlock {
+    /// What is added to the quants so that they are not negative; 0 where they are signed bytes.
+    const OFFSET: i32;
+    /// How many columns of quants with their offset, times inputs, fill 16 bits when each two products are added: 0 for
+    /// bytes.
+    const SHORT_COLUMNS: usize;
+    /// How many integer scales a row has for 32 columns: none, one, or one for each 16.
+    const SCALES: usize;
+
+    /// Scales of the scales.
+    fn d(&self) -> Rows;
+
+    /// Quants with their offset: columns 4 · `step` .. of rows 0 to 3 and of rows 4 to 7.
+    fn step(&self, step: usize) -> [B16; 2];
+
+    /// Integer scales of 16 columns.
+    #[inline(always)]
+    fn scale(&self, _half: usize) -> Sums {
+        [I4::splat(1); 2]
+    }
+
+    /// Minima, unless there are none or all are zero.
+    #[inline(always)]
+    fn minima(&self) -> Option<Minima<'_>> {
+        None
+    }
+}
+
+/// A block's minima: `dmin · min`.
+pub(crate) struct Minima<'a> {
+    /// Scales of the minima by row, as f16 bits.
+    pub dmin: &'a [u16; 8],
+    /// By row, for each 16 columns.
+    pub min: [&'a [u8; 8]; 2],
 }
 
 /// Each layout's rows one by one, for those who pack them and those who look into them.
@@ -163,7 +200,7 @@ fn put_nibbles(q: &mut [[u8; 32]; 4], row: usize, run: [u8; 32]) {
 }
 
 #[inline(always)]
-fn halves<T>(eight: &[T; 8]) -> [&[T; 4]; 2]
+pub(crate) fn halves<T>(eight: &[T; 8]) -> [&[T; 4]; 2]
 where
     T: Copy,
 {
@@ -289,5 +326,102 @@ impl FloatBlock for Bf16x8 {
     #[inline(always)]
     fn widen(&self) -> Rows {
         halves(&self.0).map(F4::from_bf16)
+    }
+}
+
+/// Columns 4 · `step` .. of eight rows of nibbles.
+#[inline(always)]
+fn nibble_step(q: &[[u8; 32]; 4], step: usize) -> [B16; 2] {
+    byte_step(&q[step / 2]).map(|w| if step % 2 == 0 { w.and(15) } else { w.shift_right(4).and(15) })
+}
+
+#[inline(always)]
+fn byte_step(q: &[u8; 32]) -> [B16; 2] {
+    let (sixteens, _) = q.as_chunks::<16>();
+    [B16::load(&sixteens[0]), B16::load(&sixteens[1])]
+}
+
+impl Unpack for Q8x8 {
+    const OFFSET: i32 = 0;
+    const SHORT_COLUMNS: usize = 0;
+    const SCALES: usize = 0;
+
+    #[inline(always)]
+    fn d(&self) -> Rows {
+        halves(&self.d).map(F4::from_f16)
+    }
+
+    #[inline(always)]
+    fn step(&self, step: usize) -> [B16; 2] {
+        byte_step(&self.q[step])
+    }
+}
+
+impl Unpack for Q4x8 {
+    const OFFSET: i32 = 8;
+    const SHORT_COLUMNS: usize = 32;
+    const SCALES: usize = 0;
+
+    #[inline(always)]
+    fn d(&self) -> Rows {
+        halves(&self.d).map(F4::from_f16)
+    }
+
+    #[inline(always)]
+    fn step(&self, step: usize) -> [B16; 2] {
+        nibble_step(&self.q, step)
+    }
+}
+
+impl Unpack for Q4Kx8 {
+    const OFFSET: i32 = 0;
+    const SHORT_COLUMNS: usize = 32;
+    const SCALES: usize = 1;
+
+    #[inline(always)]
+    fn d(&self) -> Rows {
+        halves(&self.d).map(F4::from_f16)
+    }
+
+    #[inline(always)]
+    fn step(&self, step: usize) -> [B16; 2] {
+        nibble_step(&self.q, step)
+    }
+
+    #[inline(always)]
+    fn scale(&self, _half: usize) -> Sums {
+        halves(&self.scale).map(I4::from_i8)
+    }
+
+    #[inline(always)]
+    fn minima(&self) -> Option<Minima<'_>> {
+        Some(Minima { dmin: &self.dmin, min: [&self.min; 2] })
+    }
+}
+
+impl Unpack for Q6Kx8 {
+    const OFFSET: i32 = 32;
+    const SHORT_COLUMNS: usize = 8;
+    const SCALES: usize = 2;
+
+    #[inline(always)]
+    fn d(&self) -> Rows {
+        halves(&self.d).map(F4::from_f16)
+    }
+
+    #[inline(always)]
+    fn step(&self, step: usize) -> [B16; 2] {
+        byte_step(&self.q[step])
+    }
+
+    #[inline(always)]
+    fn scale(&self, half: usize) -> Sums {
+        halves(&self.scale[half]).map(I4::from_i8)
+    }
+
+    #[inline(always)]
+    fn minima(&self) -> Option<Minima<'_>> {
+        let min = self.min.each_ref();
+        (self.min != [[0; 8]; 2]).then_some(Minima { dmin: &self.dmin, min })
     }
 }

@@ -71,13 +71,17 @@ impl Noise {
 
 type Product<'a> = dyn Fn(Submatrix<'_>, &[Activation]) + 'a;
 
-/// By reference, not by type: this runs once, and should not be in the module once for each layout.
+/// For one input, and for all of them together. By reference, not by type: this runs once, and should not be in the module
+/// once for each layout.
 #[inline(never)]
 fn agrees(x: &Inputs, matmul: &Product<'_>, run: &dyn Fn(usize, usize) -> Run) -> bool {
-    let mut out = [0.0; INPUTS * 8];
-    matmul(Submatrix::new(&mut out, 8), x.as_flattened());
     let rows: [[Run; BLOCKS]; 8] = from_fn(|row| from_fn(|b| run(row, b)));
-    out.iter().enumerate().all(|(i, out)| oracle::quant_row(&rows[i % 8], &x[i / 8]).to_bits() == out.to_bits())
+    let mut out = [0.0; INPUTS * 8];
+    [1, INPUTS].into_iter().all(|n| {
+        let (out, x) = (&mut out[..n * 8], &x[..n]);
+        matmul(Submatrix::new(out, 8), x.as_flattened());
+        out.iter().enumerate().all(|(i, out)| oracle::quant_row(&rows[i % 8], &x[i / 8]).to_bits() == out.to_bits())
+    })
 }
 
 #[cfg(test)]
