@@ -67,14 +67,15 @@ fn with_imports(entry: &Path) -> Result<BTreeSet<PathBuf>> {
     Ok(found)
 }
 
-/// The relative paths in `import … from "./x.js"`, `export … from "./x.js"` and `import "./x.js"`, as tsc writes them.
+/// The relative paths in `import … from "./x.js"`, `export … from "./x.js"` and `import "./x.js"`, with spaces or without.
 fn static_imports(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().filter_map(|line| {
-        let line = line.trim_end().trim_end_matches(';');
-        let statement = line.starts_with("import ") || line.starts_with("export ") || line.starts_with('}');
-        let (before, specifier) = line.trim_end_matches(['"', '\'']).rsplit_once(['"', '\''])?;
-        let from = before.trim_end().ends_with("from") || before.trim() == "import";
-        (statement && from).then(|| specifier.strip_prefix("./")).flatten()
+    text.match_indices("./").filter_map(|(at, _)| {
+        let before = text[..at].strip_suffix(['"', '\''])?.trim_end();
+        let quote = text[..at].chars().next_back()?;
+        let word =
+            |keyword: &str| before.strip_suffix(keyword).is_some_and(|rest| !rest.ends_with(char::is_alphanumeric));
+        let path = &text[at + 2..];
+        (word("from") || word("import")).then(|| path.find(quote).map(|end| &path[..end])).flatten()
     })
 }
 
@@ -89,6 +90,8 @@ mod tests {
                     const g = await import(\"./g.js\");\n";
         let imports: Vec<_> = static_imports(text).collect();
         assert_eq!(imports, ["a.js", "b.js", "c.js", "d.js", "e.js"]);
+        let small = "import{a}from\"./a.js\";import*as b from'./b.js';import\"./c.js\";let d=()=>import(\"./d.js\"),e=\"./e.js\";";
+        assert_eq!(static_imports(small).collect::<Vec<_>>(), ["a.js", "b.js", "c.js"]);
     }
 
     #[test]
