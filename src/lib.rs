@@ -7,6 +7,7 @@
 pub mod error;
 pub mod quant;
 pub use pagelm_kernels as kernels;
+pub mod pool;
 pub mod tensor;
 pub mod gguf;
 pub mod tokenizer;

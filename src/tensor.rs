@@ -5,7 +5,8 @@
 //! and no other does. Rows are padded to a multiple of eight with zeros.
 
 use crate::error::{Error, Result};
-use crate::kernels::{self, Activation, Bf16x8, F16x8, Q4Kx8, Q4x8, Q6Kx8, Q8x8, Run};
+use crate::kernels::{self, Activation, Bf16x8, F16x8, Q4Kx8, Q4x8, Q6Kx8, Q8x8, Run, Submatrix};
+use crate::pool::Pool;
 use crate::quant::{FORMATS, Format, run_of, value};
 use bytemuck::allocation::try_zeroed_vec;
 use bytemuck::{Pod, Zeroable, cast_slice, cast_slice_mut};
@@ -37,6 +38,9 @@ macro_rules! with_packed {
     };
 }
 
+/// What rounding 32 activations costs, in multiply-adds.
+const ROUNDING_WORK: usize = 512;
+
 /// A matrix of weights, immutable. That it exists means that its shape and bytes are sound.
 #[derive(Debug)]
 pub struct Tensor {
@@ -67,10 +71,13 @@ impl Inputs {
         self.quantized = false;
     }
 
-    fn quants(&mut self, x: &[f32]) -> &[Activation] {
+    fn quants(&mut self, x: &[f32], pool: &Pool) -> &[Activation] {
         let n = x.len() / 32;
         if !self.quantized {
-            crate::kernels::quantize_activations(x, &mut self.quants[..n]);
+            let per_part = n.div_ceil(pool.n_parts(n * ROUNDING_WORK));
+            pool.grid(&mut self.quants[..n], n, [1, per_part], &|_, part, mut blocks| {
+                kernels::quantize_activations(&x[32 * part.columns.start..], blocks.row(0));
+            });
             self.quantized = true;
         }
         &self.quants[..n]
@@ -117,16 +124,35 @@ impl Tensor {
     ///
     /// # Shapes
     /// `x`: \[T × columns\], the values that `inputs` stands for; `out`: \[T × rows\].
-    pub fn matmul(&self, out: &mut [f32], x: &[f32], inputs: &mut Inputs) {
+    pub fn matmul(&self, out: &mut [f32], x: &[f32], inputs: &mut Inputs, pool: &Pool) {
         match &self.packed {
-            Packed::F32(w) => kernels::matmul_f32(out, self.rows, w, x),
-            Packed::F16(w) => kernels::matmul_f16(out, self.rows, w, x),
-            Packed::Bf16(w) => kernels::matmul_bf16(out, self.rows, w, x),
-            Packed::Q8(w) => kernels::matmul_q8(out, self.rows, w, inputs.quants(x)),
-            Packed::Q4(w) => kernels::matmul_q4(out, self.rows, w, inputs.quants(x)),
-            Packed::Q4K(w) => kernels::matmul_q4k(out, self.rows, w, inputs.quants(x)),
-            Packed::Q6K(w) => kernels::matmul_q6k(out, self.rows, w, inputs.quants(x)),
+            Packed::F32(w) => self.split(out, w, x, pool, kernels::matmul_f32),
+            Packed::F16(w) => self.split(out, w, x, pool, kernels::matmul_f16),
+            Packed::Bf16(w) => self.split(out, w, x, pool, kernels::matmul_bf16),
+            Packed::Q8(w) => self.split(out, w, inputs.quants(x, pool), pool, kernels::matmul_q8),
+            Packed::Q4(w) => self.split(out, w, inputs.quants(x, pool), pool, kernels::matmul_q4),
+            Packed::Q4K(w) => self.split(out, w, inputs.quants(x, pool), pool, kernels::matmul_q4k),
+            Packed::Q6K(w) => self.split(out, w, inputs.quants(x, pool), pool, kernels::matmul_q6k),
         }
+    }
+
+    /// Has some groups of eight rows multiplied by each thread.
+    fn split<W: Sync, X: Sync>(
+        &self,
+        out: &mut [f32],
+        w: &[W],
+        x: &[X],
+        pool: &Pool,
+        matmul: fn(Submatrix<'_>, &[W], &[X]),
+    ) {
+        let groups = self.rows.div_ceil(8);
+        let n_parts = pool.n_parts(out.len().saturating_mul(self.columns));
+        let per_group = w.len().checked_div(groups).unwrap_or(0);
+        let per_part = groups.div_ceil(n_parts) * 8;
+        pool.grid(out, self.rows, [out.len(), per_part], &|_, part, place| {
+            let groups = part.columns.start / 8..part.columns.end.div_ceil(8);
+            matmul(place, &w[groups.start * per_group..groups.end * per_group], x);
+        });
     }
 
     /// The floats of one row, exactly as [`crate::quant`] gives them for the file's bytes.
@@ -478,7 +504,7 @@ mod tests {
             for n_inputs in [1, 2, 4, 7, 9] {
                 let x = noise(n_inputs * columns, 9);
                 let mut out = vec![0.0; n_inputs * rows];
-                tensor.matmul(&mut out, &x, &mut Inputs::new(x.len()).unwrap());
+                tensor.matmul(&mut out, &x, &mut Inputs::new(x.len()).unwrap(), &Pool::new(1));
                 for (t, out) in out.chunks(rows).enumerate() {
                     for (r, bytes) in bytes.chunks(bytes.len() / rows).enumerate() {
                         let want = oracle_value(format, bytes, &x[t * columns..(t + 1) * columns]);
@@ -496,7 +522,7 @@ mod tests {
             let tensor = pack(Format::F16, 9, columns, &bytes);
             let x = noise(columns, 1);
             let mut out = vec![0.0; 9];
-            tensor.matmul(&mut out, &x, &mut Inputs::default());
+            tensor.matmul(&mut out, &x, &mut Inputs::default(), &Pool::new(1));
             for (r, out) in out.iter().enumerate() {
                 assert_eq!(
                     out.to_bits(),

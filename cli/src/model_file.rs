@@ -3,12 +3,15 @@
 use anyhow::{Context, Result, bail};
 use pagelm::gguf::Gguf;
 use pagelm::model::{CacheType, Loader, Model};
+use pagelm::pool::{MAX_THREADS, Pool};
 use pagelm::session::Session;
 use pagelm::tokenizer::Tokenizer;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 /// Which model is run, and with how much room.
 #[derive(Debug, clap::Args)]
@@ -22,6 +25,9 @@ pub struct ModelArgs {
     /// How keys and values are kept: f32, f16 or q8_0. Rounded ones take less memory and change the text
     #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = CacheType::from_name)]
     pub cache_type: CacheType,
+    /// How many threads compute, at most 16. They change the speed, never the text [default: as many as there are cores]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=MAX_THREADS as i64))]
+    pub threads: Option<u8>,
 }
 
 /// A model in memory, and what its file says about itself.
@@ -38,7 +44,20 @@ impl ModelArgs {
 
     /// A session with the room that was asked for.
     pub fn session(&self, loaded: &Loaded) -> Result<Session> {
-        Ok(Session::with_cache_type(loaded.model.clone(), self.ctx_size, self.cache_type)?)
+        Ok(Session::with_pool(loaded.model.clone(), self.ctx_size, self.cache_type, self.pool())?)
+    }
+
+    /// Threads that work until the process ends.
+    fn pool(&self) -> Arc<Pool> {
+        let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+        let n = self.threads.map_or_else(cores, usize::from).min(MAX_THREADS);
+        let pool = Arc::new(Pool::new(n));
+        for _ in 1..n {
+            let pool = pool.clone();
+            // A thread that the system refuses is one that does not help.
+            let _ = thread::Builder::new().name("pagelm helper".into()).spawn(move || pool.help());
+        }
+        pool
     }
 }
 

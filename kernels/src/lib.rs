@@ -19,6 +19,7 @@ mod packed;
 mod reduce;
 mod run;
 mod self_test;
+mod submatrix;
 
 pub use activation::{Activation, quantize_activations};
 pub use attention::{TILE, attention_scores, attention_values, widen_f16, widen_q8_keys, widen_q8_values};
@@ -31,6 +32,7 @@ pub use packed::{Bf16x8, F16x8, Q4Kx8, Q4x8, Q6Kx8, Q8x8};
 pub use reduce::{add_scaled, dot, layer_norm, max_and_exp_sum, probability, rms_norm, softmax, sum};
 pub use run::Run;
 pub use self_test::self_test;
+pub use submatrix::Submatrix;
 
 /// Which build this is, as reports name it: `relaxed`, `simd128` or `portable`.
 pub const BUILD: &str = dot::BUILD;

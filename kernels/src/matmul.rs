@@ -14,6 +14,7 @@ use crate::activation::Activation;
 use crate::dot::{self, Dot};
 use crate::lanes::F4;
 use crate::packed::{Bf16x8, F16x8, FloatBlock, Q4Kx8, Q4x8, Q6Kx8, Q8x8, QuantBlock, Rows};
+use crate::submatrix::Submatrix;
 use bytemuck::Pod;
 
 /// Inputs that are taken together when there are that many.
@@ -43,8 +44,8 @@ macro_rules! layouts {
         /// # Shapes
         /// `w`: ⌈rows / 8⌉ groups of eight rows, each with all columns; `x`: \[T × columns\] floats, or one
         /// [`Activation`] for 32 of them; `out`: \[T × rows\].
-        pub fn $matmul(out: &mut [f32], rows: usize, w: &[$layout], x: &[$input]) {
-            matmul(out, rows, w, x);
+        pub fn $matmul(out: Submatrix<'_>, w: &[$layout], x: &[$input]) {
+            matmul(out, w, x);
         }
     )+};
 }
@@ -60,7 +61,8 @@ layouts! {
 }
 
 /// Multiplies a packed matrix with T inputs; see [`matmul_f32`] and its like for the shapes.
-fn matmul<L: Layout>(out: &mut [f32], rows: usize, w: &[L], x: &[L::Input]) {
+fn matmul<L: Layout>(mut out: Submatrix<'_>, w: &[L], x: &[L::Input]) {
+    let rows = out.n_columns();
     let row_len = w.len() / rows.div_ceil(8).max(1);
     if row_len == 0 {
         return;
@@ -69,7 +71,7 @@ fn matmul<L: Layout>(out: &mut [f32], rows: usize, w: &[L], x: &[L::Input]) {
     let input = |t: usize| &x[t * row_len..(t + 1) * row_len];
     for (group, w) in w.chunks_exact(row_len).enumerate() {
         let columns = group * 8..rows.min(group * 8 + 8);
-        let mut put = |t: usize, sums: Rows| store(&mut out[t * rows..][columns.clone()], sums);
+        let mut put = |t: usize, sums: Rows| store(&mut out.row(t)[columns.clone()], sums);
         let tiled = n_inputs / TILE * TILE;
         for first in (0..tiled).step_by(TILE) {
             let sums = L::tile::<TILE>(w, core::array::from_fn(|i| input(first + i)));

@@ -7,6 +7,7 @@
 use crate::activation::Activation;
 use crate::packed::{Q4Kx8, Q4x8, Q6Kx8, Q8x8};
 use crate::run::Run;
+use crate::submatrix::Submatrix;
 use crate::{dot, matmul_q4, matmul_q4k, matmul_q6k, matmul_q8, oracle};
 use core::array::from_fn;
 
@@ -41,16 +42,17 @@ fn computes_as_the_oracle() -> bool {
         min: from_fn(|_| noise.bytes()),
         q: from_fn(|_| noise.bytes().map(|b: u8| b & 63)),
     });
-    agrees(&x, |out, x| matmul_q8(out, 8, &q8, x), |row, b| q8[b].run(row))
-        && agrees(&x, |out, x| matmul_q4(out, 8, &q4, x), |row, b| q4[b].run(row))
-        && agrees(&x, |out, x| matmul_q4k(out, 8, &q4k, x), |row, b| q4k[b].run(row))
-        && agrees(&x, |out, x| matmul_q6k(out, 8, &q6k, x), |row, b| q6k[b].run(row))
+    agrees(&x, &|out, x| matmul_q8(out, &q8, x), &|row, b| q8[b].run(row))
+        && agrees(&x, &|out, x| matmul_q4(out, &q4, x), &|row, b| q4[b].run(row))
+        && agrees(&x, &|out, x| matmul_q4k(out, &q4k, x), &|row, b| q4k[b].run(row))
+        && agrees(&x, &|out, x| matmul_q6k(out, &q6k, x), &|row, b| q6k[b].run(row))
 }
 
 /// Bytes from a small generator, the extremes of every range often among them.
 struct Noise(u32);
 
 impl Noise {
+    #[inline(never)]
     fn byte(&mut self) -> u8 {
         self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         match self.0 >> 20 & 7 {
@@ -61,14 +63,19 @@ impl Noise {
         }
     }
 
+    #[inline(never)]
     fn bytes<const N: usize>(&mut self) -> [u8; N] {
         from_fn(|_| self.byte())
     }
 }
 
-fn agrees(x: &Inputs, matmul: impl Fn(&mut [f32], &[Activation]), run: impl Fn(usize, usize) -> Run) -> bool {
+type Product<'a> = dyn Fn(Submatrix<'_>, &[Activation]) + 'a;
+
+/// By reference, not by type: this runs once, and should not be in the module once for each layout.
+#[inline(never)]
+fn agrees(x: &Inputs, matmul: &Product<'_>, run: &dyn Fn(usize, usize) -> Run) -> bool {
     let mut out = [0.0; INPUTS * 8];
-    matmul(&mut out, x.as_flattened());
+    matmul(Submatrix::new(&mut out, 8), x.as_flattened());
     let rows: [[Run; BLOCKS]; 8] = from_fn(|row| from_fn(|b| run(row, b)));
     out.iter().enumerate().all(|(i, out)| oracle::quant_row(&rows[i % 8], &x[i / 8]).to_bits() == out.to_bits())
 }

@@ -1,5 +1,6 @@
 import type { Engine } from "./binding.js";
 import { PageLmError } from "./errors.js";
+import type { Threads } from "./threads.js";
 import type { BenchmarkReport } from "./types.js";
 
 /** Where the milliseconds go. */
@@ -25,11 +26,12 @@ interface Clock {
  */
 export async function benchmark(
   engine: Engine,
+  threads: Threads,
   promptTokens: number,
   genTokens: number,
   clock: Clock,
   mayGoOn: () => Promise<boolean>,
-): Promise<Omit<BenchmarkReport, "build"> | undefined> {
+): Promise<Omit<BenchmarkReport, "build" | "threads"> | undefined> {
   const { nCtx, nVocab } = engine.info();
   if (promptTokens + genTokens > nCtx) {
     throw new PageLmError(
@@ -40,19 +42,21 @@ export async function benchmark(
   const begun = performance.now();
   while (performance.now() - begun < WARM_UP_MS) {
     engine.start(Uint32Array.from(spread(Math.min(promptTokens, 64), nVocab)), { maxTokens: 4, temperature: 0 });
+    threads.begin(false);
     do {
       if (!(await mayGoOn())) return undefined;
-    } while (engine.step().kind !== "end");
+    } while (threads.step(engine).kind !== "end");
   }
   const tokens = spread(promptTokens, nVocab);
   let generated = 0;
   while (generated < genTokens) {
     const first = generated === 0;
     engine.start(Uint32Array.from(tokens), { maxTokens: genTokens - generated, temperature: 0 });
+    threads.begin(false);
     for (let ended = false; !ended; ) {
       if (!(await mayGoOn())) return undefined;
       const at = performance.now();
-      const step = engine.step();
+      const step = threads.step(engine);
       const ms = performance.now() - at;
       if (step.kind === "prefill" && first) clock.prefillMs += ms;
       else clock.decodeMs += ms;

@@ -10,10 +10,18 @@ import type { Report } from "./types.js";
 /** What a build's glue module exports. */
 export interface Binding {
   /** Fetches and instantiates the `.wasm` beside the glue; compiles while it downloads. */
-  default(options?: { module_or_path: unknown }): Promise<unknown>;
+  default(options?: { module_or_path?: unknown; memory?: WebAssembly.Memory; thread_stack_size?: number }): Promise<unknown>;
   Loader: new (fileBytes?: number) => Loader;
   /** Whether this build computes the right bits in this browser. */
   selfTest(): boolean;
+  /** Builds with threads: opens the instance to that many, and gives what a helper's instance is made of. */
+  share?(nThreads: number): [WebAssembly.Module, WebAssembly.Memory];
+  /** Builds with threads: computes what the engine hands out, and never returns. */
+  help?(): void;
+  /** Builds with threads: how many have come, the engine's own counted. */
+  nThreads?(): number;
+  /** Builds with threads: lets at most `n` of them compute. */
+  setThreads?(n: number): void;
 }
 
 /** Takes a file's bytes in the order in which they arrive, and becomes an engine. */

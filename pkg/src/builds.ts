@@ -1,16 +1,20 @@
 import type { Binding } from "./binding.js";
 import { toPageLmError, PageLmError } from "./errors.js";
-import type { Build } from "./features.js";
+import { type Build, hasThreads } from "./features.js";
+import type { Shared } from "./helper.js";
 
 // Written out one by one, so that every bundler can follow them and fetches only the one that is chosen.
 const glue: Record<Build, () => Promise<Binding>> = {
   simd128: () => import("./simd128/pagelm.js"),
   relaxed: () => import("./relaxed/pagelm.js"),
+  "simd128-threads": () => import("./simd128-threads/pagelm.js"),
+  "relaxed-threads": () => import("./relaxed-threads/pagelm.js"),
 };
 
 /**
  * Opens the first of `builds` that computes the right bits here. A browser may know an instruction and still get a
- * corner of it wrong; each build is asked to check itself before a model is given to it.
+ * corner of it wrong; each build is asked to check itself before a model is given to it. A build with threads asks for
+ * all the memory's addresses at once; where a device has not that many, the next one will do.
  *
  * # Errors
  * Those of {@link openBuild}, and `unsupported` where no build is right.
@@ -19,9 +23,13 @@ export async function openFirst(
   builds: readonly Build[],
   open: (build: Build) => Promise<Binding> = openBuild,
 ): Promise<{ binding: Binding; build: Build }> {
-  for (const build of builds) {
-    const binding = await open(build);
-    if (binding.selfTest()) return { binding, build };
+  for (const [idx, build] of builds.entries()) {
+    try {
+      const binding = await open(build);
+      if (binding.selfTest()) return { binding, build };
+    } catch (thrown) {
+      if (!hasThreads(build) || idx === builds.length - 1) throw thrown;
+    }
   }
   throw new PageLmError(
     "unsupported",
@@ -51,4 +59,33 @@ export async function openBuild(build: Build): Promise<Binding> {
       { cause: thrown },
     );
   }
+}
+
+/** Makes a helper's instance of a build, over memory that is there. */
+export async function openHelper({ build, module, memory }: Shared): Promise<Binding> {
+  const binding = await glue[build]();
+  await binding.default({ module_or_path: module, memory, thread_stack_size: HELPER_STACK_BYTES });
+  return binding;
+}
+
+// kernels keep their sums on it and little else; whole pages of wasm memory
+const HELPER_STACK_BYTES = 1 << 18;
+
+/**
+ * Opens a build to `nThreads` threads and starts the others, which come when they come. Returns how many there may be: a
+ * browser does not start workers for a package from another origin.
+ */
+export function startHelpers(binding: Binding, build: Build, nThreads: number): number {
+  const [module, memory] = binding.share?.(nThreads) ?? [];
+  let n = 1;
+  try {
+    for (; module && memory && n < nThreads; n += 1) {
+      // bundlers look for exactly this expression
+      const helper = new Worker(new URL("./helper.js", import.meta.url), { type: "module", name: "pagelm helper" });
+      helper.postMessage({ build, module, memory } satisfies Shared);
+    }
+  } catch (thrown) {
+    console.warn("pagelm computes with fewer threads:", thrown);
+  }
+  return n;
 }

@@ -4,6 +4,7 @@ import { BUSY, isFatal, PageLmError, toPageLmError, toWire } from "./errors.js";
 import type { Build } from "./features.js";
 import { loadEngine } from "./load.js";
 import type { Measured, Request, Response } from "./protocol.js";
+import { Threads } from "./threads.js";
 import { Turns } from "./turns.js";
 
 /** Posts a response to the page. */
@@ -32,6 +33,7 @@ export class Host {
   readonly #turns = new Turns();
   #engine: Engine | undefined;
   #build: Build = "simd128";
+  #threads = new Threads();
   #run: Run | undefined;
 
   constructor(post: Post, load = loadEngine) {
@@ -85,23 +87,26 @@ export class Host {
     }
   }
 
-  async #open({ id, source, nCtx, cacheType, build }: Extract<Request, { type: "load" }>): Promise<void> {
+  async #open({ id, source, nCtx, cacheType, build, threads }: Extract<Request, { type: "load" }>): Promise<void> {
     const onProgress = (progress: { receivedBytes: number; totalBytes: number | undefined }) =>
       this.#post({ type: "progress", id, ...progress });
-    const loaded = await this.#load(source, { nCtx, cacheType, build, onProgress });
+    const loaded = await this.#load(source, { nCtx, cacheType, build, threads, onProgress });
     this.#engine = loaded.engine;
     this.#build = loaded.build;
-    this.#post({ type: "loaded", id, info: { ...loaded.engine.info(), build: loaded.build } });
+    const { nThreads, setThreads } = loaded.binding;
+    this.#threads = new Threads(nThreads && setThreads && { nThreads, setThreads }, threads);
+    this.#post({ type: "loaded", id, info: { ...loaded.engine.info(), build: loaded.build, threads: loaded.threads } });
   }
 
   async #generate({ id, prompt, options, credit }: Extract<Request, { type: "generate" }>): Promise<void> {
     const engine = this.#ready();
     const run = this.#begin(id, credit);
     const started = timed(run, "prefillMs", () => engine.start(prompt, options));
+    this.#threads.begin(options.speculative !== undefined);
     this.#post({ type: "started", id, ...started });
     while (await this.#mayGoOn(run)) {
       const at = performance.now();
-      const step = engine.step();
+      const step = this.#threads.step(engine);
       run[step.kind === "prefill" ? "prefillMs" : "decodeMs"] += performance.now() - at;
       if (step.kind === "token") run.credit -= 1;
       if (step.kind === "end") this.#run = undefined;
@@ -131,10 +136,10 @@ export class Host {
   async #benchmark({ id, promptTokens, genTokens }: Extract<Request, { type: "benchmark" }>): Promise<void> {
     const engine = this.#ready();
     const run = this.#begin(id, Infinity);
-    const report = await benchmark(engine, promptTokens, genTokens, run, () => this.#mayGoOn(run));
+    const report = await benchmark(engine, this.#threads, promptTokens, genTokens, run, () => this.#mayGoOn(run));
     if (!report) return; // cancelled, and answered so
     this.#end(run);
-    this.#post({ type: "benchmarked", id, report: { ...report, build: this.#build } });
+    this.#post({ type: "benchmarked", id, report: { ...report, build: this.#build, threads: this.#threads.inUse } });
   }
 
   /** Gives way, then waits for credit; false once the run is over. */

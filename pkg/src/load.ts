@@ -1,8 +1,8 @@
 import type { Binding, Engine, Loader } from "./binding.js";
-import { openBuild, openFirst } from "./builds.js";
+import { openBuild, openFirst, startHelpers } from "./builds.js";
 import { type ChunkReader, readChunks } from "./chunks.js";
 import { abortError, PageLmError, toPageLmError } from "./errors.js";
-import { type Build, chooseBuilds } from "./features.js";
+import { type Build, chooseBuilds, hasThreads, mostThreads } from "./features.js";
 import type { EngineChoices } from "./protocol.js";
 import { checkFirstBytes, openSource, type OpenSource, type SourceRef } from "./source.js";
 import type { Progress } from "./types.js";
@@ -17,6 +17,9 @@ export interface EngineLoadOptions extends EngineChoices {
 export interface LoadedEngine {
   engine: Engine;
   build: Build;
+  binding: Binding;
+  /** How many threads there may be; some may still be on their way. */
+  threads: number;
 }
 
 const PROGRESS_EVERY_MS = 50;
@@ -33,11 +36,13 @@ export async function loadEngine(
   options: EngineLoadOptions,
   open: (build: Build) => Promise<Binding> = openBuild,
 ): Promise<LoadedEngine> {
-  const builds = chooseBuilds(options.build);
+  const nThreads = mostThreads(options.threads);
+  const builds = chooseBuilds(options.build, nThreads);
   const opening = openSource(source, options.signal);
   try {
     const [{ binding, build }, opened] = await Promise.all([openFirst(builds, open), opening]);
-    return { engine: await pour(binding, opened, source, options), build };
+    const threads = hasThreads(build) ? startHelpers(binding, build, nThreads) : 1;
+    return { engine: await pour(binding, opened, source, options), build, binding, threads };
   } catch (thrown) {
     opening.then(({ chunks }) => chunks.cancel()).catch(() => {}); // a stream that is being read is cancelled by its reader
     throw toPageLmError(thrown, "load");

@@ -53,8 +53,9 @@ export class MainThreadModel {
   static async load(source: Source, options: LoadOptions = {}): Promise<MainThreadModel> {
     const nCtx = toCount(options.nCtx, "nCtx");
     toCacheType(options.cacheType);
-    const { engine, build } = await loadEngine(toSourceRef(source), { ...options, nCtx });
-    return new MainThreadModel(engine, { ...engine.info(), build });
+    // One thread: a page's own thread may not wait for others.
+    const { engine, build, threads } = await loadEngine(toSourceRef(source), { ...options, nCtx, threads: 1 });
+    return new MainThreadModel(engine, { ...engine.info(), build, threads });
   }
 
   /**

@@ -1,7 +1,7 @@
 import { Connection } from "./connection.js";
 import { abortError, BUSY, PageLmError } from "./errors.js";
 import { Generation, type GenerationOwner } from "./generation.js";
-import { type Prompt, toCacheType, toCount, toTokens, wellFormed } from "./options.js";
+import { type Prompt, toCacheType, toCount, toThreads, toTokens, wellFormed } from "./options.js";
 import type { Response } from "./protocol.js";
 import { toSourceRef } from "./source.js";
 import { startWorker } from "./spawn.js";
@@ -57,11 +57,12 @@ export class Model {
     const { onProgress, signal } = options;
     if (signal?.aborted) throw abortError(signal);
     const [ref, nCtx, cacheType] = [toSourceRef(source), toCount(options.nCtx, "nCtx"), toCacheType(options.cacheType)];
+    const threads = toThreads(options.threads);
     const connection = new Connection(startWorker());
     const onAbort = () => connection.end(abortError(signal as AbortSignal));
     signal?.addEventListener("abort", onAbort, { once: true });
     try {
-      const request = { type: "load", source: ref, nCtx, cacheType, build: options.build } as const;
+      const request = { type: "load", source: ref, nCtx, cacheType, build: options.build, threads } as const;
       const { info } = await connection.ask(request, "loaded", (response: Response) => {
         if (response.type !== "progress") return;
         onProgress?.({ receivedBytes: response.receivedBytes, totalBytes: response.totalBytes });

@@ -123,3 +123,19 @@ export function toCount(value: number | undefined, what: string): number | undef
   }
   return value;
 }
+
+/** The most threads that a build can be opened to. */
+const MAX_THREADS = 16;
+
+/**
+ * A number of threads, if it is said.
+ *
+ * # Errors
+ * `argument` where it is not a whole number from 1 to 16.
+ */
+export function toThreads(value: number | undefined): number | undefined {
+  if (toCount(value, "threads") !== undefined && (value as number) > MAX_THREADS) {
+    throw new PageLmError("argument", `threads must be at most ${MAX_THREADS}, not ${value}.`);
+  }
+  return value;
+}

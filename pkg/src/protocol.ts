@@ -25,6 +25,7 @@ export interface EngineChoices {
   nCtx?: number | undefined;
   cacheType?: CacheType | undefined;
   build?: Build | undefined;
+  threads?: number | undefined;
 }
 
 /** What a generation took, and how its guesses went. */

@@ -30,12 +30,19 @@ export interface LoadOptions {
   cacheType?: CacheType;
   /** Insists on one build of the engine. Default: the fastest that this browser runs. The bits are the same. */
   build?: Build;
+  /**
+   * Insists on a number of threads, 1 to 16, where the page is cross-origin isolated; elsewhere there is one. Default: as
+   * many as prove fastest, of at most 8, found out while texts are written. The bits are the same.
+   */
+  threads?: number;
 }
 
 /** What a loaded model is. */
 export interface ModelInfo extends EngineInfo {
   /** The build of the engine that was chosen. */
   build: Build;
+  /** The most threads that compute: 1 where the page is not cross-origin isolated. */
+  threads: number;
 }
 
 /** How to choose each next token. What is left out takes the default, which is llama.cpp's. */
@@ -140,4 +147,6 @@ export interface BenchmarkReport {
   prefillTokensPerS: number;
   decodeTokensPerS: number;
   build: Build;
+  /** How many threads computed the tokens in the end. */
+  threads: number;
 }

@@ -14,8 +14,10 @@ use super::rope::RopeTable;
 use super::tap::{Place, Site, Tap};
 use super::weights::{Layer, Linear, Model, NormWeights, Qkv};
 use crate::error::{Error, Result};
-use crate::kernels::{self, TILE};
+use crate::kernels::{self, Submatrix, TILE};
+use crate::pool::{self, Part, Pool};
 use crate::tensor::{Inputs, zeros};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Most tokens of one call.
 pub const MAX_BATCH: usize = 64;
@@ -46,23 +48,45 @@ pub struct Scratch {
     branch: Vec<f32>,
     gate: Vec<f32>,
     up: Vec<f32>,
-    /// Queries, scores and outputs of the rows that attention takes at a time, and a tile of keys or values.
-    rows_q: Vec<f32>,
-    scores: Vec<f32>,
-    rows_out: Vec<f32>,
-    tile: Vec<f32>,
+    /// One for each thread.
+    rows: Vec<Mutex<Rows>>,
+    pool: Arc<Pool>,
     inputs: Inputs,
     logits: Vec<f32>,
     /// How many rows of `logits` the last call wrote.
     n_logits: usize,
 }
 
+/// Queries, scores and outputs of the rows that attention takes at a time, and a tile of keys or values.
+#[derive(Debug)]
+struct Rows {
+    q: Vec<f32>,
+    scores: Vec<f32>,
+    out: Vec<f32>,
+    tile: Vec<f32>,
+}
+
+impl Rows {
+    fn new(config: &Config, n_rows: usize, n_ctx: usize) -> Result<Rows> {
+        Ok(Rows {
+            q: zeros(n_rows.saturating_mul(config.head_dim))?,
+            scores: zeros(n_rows.saturating_mul(padded(n_ctx)))?,
+            out: zeros(n_rows.saturating_mul(config.head_dim))?,
+            tile: zeros(TILE.saturating_mul(config.head_dim))?,
+        })
+    }
+
+    fn bytes_needed(config: &Config, n_rows: usize, n_ctx: usize) -> u64 {
+        4 * (n_rows as u64 * (2 * config.head_dim as u64 + padded(n_ctx) as u64) + (TILE * config.head_dim) as u64)
+    }
+}
+
 impl Scratch {
-    /// Buffers for up to [`MAX_BATCH`] tokens at up to `n_ctx` positions.
+    /// Buffers for up to [`MAX_BATCH`] tokens at up to `n_ctx` positions, for the threads of `pool`.
     ///
     /// # Errors
     /// `Limit` where memory does not suffice.
-    pub fn new(model: &Model, n_ctx: usize) -> Result<Scratch> {
+    pub fn new(model: &Model, n_ctx: usize, pool: Arc<Pool>) -> Result<Scratch> {
         let config = &model.config;
         let n_batch = MAX_BATCH.min(n_ctx);
         let n_rows = most_rows(config, n_batch);
@@ -82,14 +106,19 @@ impl Scratch {
             branch: batch(config.n_embd)?,
             gate: batch(config.n_ff)?,
             up: batch(config.n_ff)?,
-            rows_q: zeros(n_rows.saturating_mul(config.head_dim))?,
-            scores: zeros(n_rows.saturating_mul(padded(n_ctx)))?,
-            rows_out: zeros(n_rows.saturating_mul(config.head_dim))?,
-            tile: zeros(TILE.saturating_mul(config.head_dim))?,
+            rows: (0..pool.capacity())
+                .map(|_| Rows::new(config, n_rows, n_ctx).map(Mutex::new))
+                .collect::<Result<_>>()?,
+            pool,
             inputs: Inputs::new(n_batch.saturating_mul(widest))?,
             logits: zeros(config.n_vocab)?,
             n_logits: 1,
         })
+    }
+
+    /// The threads that compute.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
     }
 
     /// The logits that the last call wrote for one of its tokens, `back` tokens before the last one: \[V\]. Past the first
@@ -99,16 +128,15 @@ impl Scratch {
         &self.logits[row * n_vocab..(row + 1) * n_vocab]
     }
 
-    /// Bytes that buffers and tables take, at most: a model whose queries, keys and values are in three matrices needs no
-    /// room for them in one.
+    /// Bytes that buffers and tables take for one thread, at most: a model whose queries, keys and values are in three
+    /// matrices needs no room for them in one.
     pub fn bytes_needed(config: &Config, n_ctx: usize) -> u64 {
         let [d, q, kv, f] = [config.n_embd, config.n_q(), config.n_kv(), config.n_ff].map(|n| n as u64);
         let floats = 3 * d + 3 * q + 4 * kv + 2 * f;
         let inputs = d.max(f).max(q).div_ceil(32) * size_of::<kernels::Activation>() as u64;
         let rope = config.rope.as_ref().map_or(0, |rope| RopeTable::bytes_needed(rope, n_ctx));
-        let n_rows = most_rows(config, MAX_BATCH.min(n_ctx)) as u64;
-        let rows = n_rows * (2 * config.head_dim as u64 + padded(n_ctx) as u64) + (TILE * config.head_dim) as u64;
-        MAX_BATCH.min(n_ctx) as u64 * (4 * floats + inputs) + 4 * (rows + config.n_vocab as u64) + rope
+        let rows = Rows::bytes_needed(config, most_rows(config, MAX_BATCH.min(n_ctx)), n_ctx);
+        MAX_BATCH.min(n_ctx) as u64 * (4 * floats + inputs) + rows + 4 * config.n_vocab as u64 + rope
     }
 
     /// Makes room for the logits of `n` tokens, so that calls that want as many allocate nothing.
@@ -133,6 +161,17 @@ const MAX_ROWS: usize = 16;
 /// How many rows a batch can bring: its tokens times the query heads that share a key head.
 fn most_rows(config: &Config, n_batch: usize) -> usize {
     MAX_ROWS.min(n_batch.saturating_mul(config.n_head / config.n_head_kv))
+}
+
+/// How many of the `group` query heads that share a key head are taken together, and of how many tokens, so that all the
+/// heads fall into about `n_parts`. The heads divide the group, so that parts of equal width do.
+fn attention_part(group: usize, n_head: usize, n_tokens: usize, n_parts: usize) -> (usize, usize) {
+    let fits = |heads: &usize| {
+        let tokens = (MAX_ROWS / heads).clamp(1, n_tokens.max(1));
+        group.is_multiple_of(*heads) && (n_head / heads) * n_tokens.div_ceil(tokens) >= n_parts
+    };
+    let heads = (1..=group.min(MAX_ROWS)).rev().find(fits).unwrap_or(1);
+    (heads, MAX_ROWS / heads)
 }
 
 /// Positions in whole tiles.
@@ -162,7 +201,8 @@ pub fn forward<'s>(
         Want::All => tokens.len(),
     };
     scratch.reserve_logits(n_wanted, model.config.n_vocab)?;
-    let mut pass = Pass { model, config: &model.config, cache, s: scratch, n_tokens: tokens.len(), n_past, tap };
+    let pool = &*Arc::clone(&scratch.pool);
+    let mut pass = Pass { model, config: &model.config, cache, s: scratch, pool, n_tokens: tokens.len(), n_past, tap };
     pass.embed(tokens);
     for (i, layer) in model.layers.iter().enumerate() {
         pass.attention(i, layer);
@@ -195,6 +235,7 @@ struct Pass<'a, 't> {
     config: &'a Config,
     cache: &'a mut KvCache,
     s: &'a mut Scratch,
+    pool: &'a Pool,
     n_tokens: usize,
     n_past: usize,
     tap: Option<&'t mut dyn Tap>,
@@ -209,17 +250,18 @@ fn visit(tap: &mut Option<&mut dyn Tap>, place: Place, data: &mut [f32]) {
 }
 
 /// out = weight · x + bias, for T inputs. The one place where activations meet a matrix, and so where adapters go.
-fn linear(linear: &Linear, out: &mut [f32], x: &[f32], inputs: &mut Inputs) {
-    linear.weight.matmul(out, x, inputs);
+fn linear(linear: &Linear, out: &mut [f32], x: &[f32], inputs: &mut Inputs, pool: &Pool) {
+    linear.weight.matmul(out, x, inputs, pool);
     if let Some(bias) = &linear.bias {
         out.chunks_exact_mut(bias.len()).for_each(|row| kernels::add(row, bias));
     }
 }
 
 /// out\[t\] = norm(x\[t\]), for rows of D.
-fn normalise(config: &Config, weights: &NormWeights, out: &mut [f32], x: &[f32]) {
+fn normalise(config: &Config, weights: &NormWeights, out: &mut [f32], x: &[f32], pool: &Pool) {
     let d = config.n_embd;
-    for (out, x) in out.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
+    by_rows(pool, out, d, 4 * d, &|t, out| {
+        let x = &x[t * d..(t + 1) * d];
         match config.norm {
             Norm::Rms => {
                 kernels::rms_norm(out, x, &weights.weight, config.norm_eps);
@@ -229,7 +271,17 @@ fn normalise(config: &Config, weights: &NormWeights, out: &mut [f32], x: &[f32])
             }
             Norm::Layer => kernels::layer_norm(out, x, &weights.weight, weights.bias.as_deref(), config.norm_eps),
         }
-    }
+    });
+}
+
+type RowWork<'a> = dyn Fn(usize, &mut [f32]) + Sync + 'a;
+
+/// Calls `work(t, row t)` for every row of `out`, split between the threads where `work_per_row` multiply-adds a row are
+/// worth that.
+fn by_rows(pool: &Pool, out: &mut [f32], width: usize, work_per_row: usize, work: &RowWork<'_>) {
+    pool.rows(out, width, work_per_row, &|first, mut rows| {
+        (0..rows.n_rows()).for_each(|i| work(first + i, rows.row(i)));
+    });
 }
 
 impl Pass<'_, '_> {
@@ -253,7 +305,7 @@ impl Pass<'_, '_> {
     /// Normalises the residual stream into `s.norm`.
     fn norm(&mut self, weights: &NormWeights, site: Site, layer: usize) {
         let n = self.n_tokens * self.config.n_embd;
-        normalise(self.config, weights, &mut self.s.norm[..n], &self.s.x[..n]);
+        normalise(self.config, weights, &mut self.s.norm[..n], &self.s.x[..n], self.pool);
         let place = self.place(site, layer);
         visit(&mut self.tap, place, &mut self.s.norm[..n]);
         self.s.inputs.changed();
@@ -264,7 +316,8 @@ impl Pass<'_, '_> {
         let n = self.n_tokens * self.config.n_embd;
         let (before, after) = (self.place(branch, layer), self.place(sum, layer));
         visit(&mut self.tap, before, &mut self.s.branch[..n]);
-        kernels::add(&mut self.s.x[..n], &self.s.branch[..n]);
+        let (d, branch) = (self.config.n_embd, &self.s.branch);
+        by_rows(self.pool, &mut self.s.x[..n], d, d, &|t, x| kernels::add(x, &branch[t * d..(t + 1) * d]));
         visit(&mut self.tap, after, &mut self.s.x[..n]);
     }
 
@@ -286,7 +339,7 @@ impl Pass<'_, '_> {
         visit(&mut self.tap, at_out, &mut self.s.heads[..q]);
         self.s.inputs.changed();
         let out = &mut self.s.branch[..self.n_tokens * self.config.n_embd];
-        linear(&layer.attn_output, out, &self.s.heads[..q], &mut self.s.inputs);
+        linear(&layer.attn_output, out, &self.s.heads[..q], &mut self.s.inputs, self.pool);
         self.add_branch(Site::AttnOut, Site::FfnInp, i);
     }
 
@@ -296,13 +349,13 @@ impl Pass<'_, '_> {
         let x = &s.norm[..t * self.config.n_embd];
         match qkv {
             Qkv::Split { q, k, v } => {
-                linear(q, &mut s.q[..t * n_q], x, &mut s.inputs);
-                linear(k, &mut s.k[..t * n_kv], x, &mut s.inputs);
-                linear(v, &mut s.v[..t * n_kv], x, &mut s.inputs);
+                linear(q, &mut s.q[..t * n_q], x, &mut s.inputs, self.pool);
+                linear(k, &mut s.k[..t * n_kv], x, &mut s.inputs, self.pool);
+                linear(v, &mut s.v[..t * n_kv], x, &mut s.inputs, self.pool);
             }
             Qkv::Fused(fused) => {
                 let width = n_q + 2 * n_kv;
-                linear(fused, &mut s.qkv[..t * width], x, &mut s.inputs);
+                linear(fused, &mut s.qkv[..t * width], x, &mut s.inputs, self.pool);
                 for (t, row) in s.qkv[..t * width].chunks_exact(width).enumerate() {
                     s.q[t * n_q..][..n_q].copy_from_slice(&row[..n_q]);
                     s.k[t * n_kv..][..n_kv].copy_from_slice(&row[n_q..n_q + n_kv]);
@@ -321,9 +374,9 @@ impl Pass<'_, '_> {
         };
         let dh = self.config.head_dim;
         for (heads, width) in [(&mut self.s.q, self.config.n_q()), (&mut self.s.k, self.config.n_kv())] {
-            for (t, token) in heads[..self.n_tokens * width].chunks_exact_mut(width).enumerate() {
+            by_rows(self.pool, &mut heads[..self.n_tokens * width], width, 4 * width, &|t, token| {
                 token.chunks_exact_mut(dh).for_each(|head| turn(head, table.at(self.n_past + t)));
-            }
+            });
         }
     }
 
@@ -333,49 +386,24 @@ impl Pass<'_, '_> {
     /// The query heads of all tokens that share a key head are its rows, token by token; they are taken some at a time,
     /// and each tile of the cache is read once for them. No row meets a tile that lies wholly in its future.
     fn attend(&mut self, layer: usize) {
-        let group = self.config.n_head / self.config.n_head_kv;
-        let n_rows = self.n_tokens * group;
-        for kv_head in 0..self.config.n_head_kv {
-            for first in (0..n_rows).step_by(MAX_ROWS) {
-                self.attend_rows(layer, kv_head, first, MAX_ROWS.min(n_rows - first));
-            }
-        }
-    }
-
-    /// Rows `first` .. `first + n` of one key head: row r is query head `r % group` of its group, of token `r / group`.
-    fn attend_rows(&mut self, layer: usize, kv_head: usize, first: usize, n: usize) {
-        let (dh, n_head, s) = (self.config.head_dim, self.config.n_head, &mut *self.s);
-        let group = n_head / self.config.n_head_kv;
-        let head = |r: usize| kv_head * group + (first + r) % group;
-        let at = |r: usize| ((first + r) / group * n_head + head(r)) * dh;
-        let ends: [usize; MAX_ROWS] = core::array::from_fn(|r| self.n_past + (first + r) / group + 1);
-        let ends = &ends[..n];
-        let n_tiles = ends[n - 1].div_ceil(TILE);
-        let stride = n_tiles * TILE;
-        let (rows_q, rows_out) = (&mut s.rows_q[..n * dh], &mut s.rows_out[..n * dh]);
-        for (r, row) in rows_q.chunks_exact_mut(dh).enumerate() {
-            row.copy_from_slice(&s.q[at(r)..at(r) + dh]);
-        }
-        for tile in 0..n_tiles {
-            let keys = self.cache.keys(layer, kv_head, tile, &mut s.tile);
-            kernels::attention_scores(&mut s.scores, stride, tile * TILE, rows_q, keys, ends);
-        }
-        let factor = 1.0 / (dh as f32).sqrt();
-        for (r, (scores, end)) in s.scores.chunks_exact_mut(stride).zip(ends).enumerate() {
-            let scores = &mut scores[..*end];
-            let place = |site| Place { site, layer, position: end - 1, head: head(r) };
-            visit(&mut self.tap, place(Site::Kq), scores);
-            kernels::scale(scores, factor);
-            kernels::softmax(scores);
-            visit(&mut self.tap, place(Site::KqSoftMax), scores);
-        }
-        rows_out.fill(0.0);
-        for tile in 0..n_tiles {
-            let values = self.cache.values(layer, kv_head, tile, &mut s.tile);
-            kernels::attention_values(rows_out, &s.scores, stride, tile * TILE, values, ends);
-        }
-        for (r, row) in rows_out.chunks_exact(dh).enumerate() {
-            s.heads[at(r)..at(r) + dh].copy_from_slice(row);
+        let (config, n_tokens, s) = (self.config, self.n_tokens, &mut *self.s);
+        let (n_q, dh, group) = (config.n_q(), config.head_dim, config.n_head / config.n_head_kv);
+        let work = n_tokens * config.n_head * dh * 2 * (self.n_past + n_tokens);
+        let n_parts = if self.tap.is_some() { 1 } else { self.pool.n_parts(work) };
+        let (heads, tokens) = attention_part(group, config.n_head, n_tokens, n_parts);
+        let attention = Attention { config, cache: self.cache, q: &s.q, layer, n_past: self.n_past };
+        let (out, part) = (&mut s.heads[..n_tokens * n_q], [tokens, heads * dh]);
+        let rows = |thread: usize| s.rows[thread].lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut self.tap {
+            Some(tap) => pool::in_order(out, n_q, part, &mut |part, out| {
+                attention.attend(&mut rows(0), &part, out, Some(&mut **tap));
+            }),
+            None if n_parts == 1 => pool::in_order(out, n_q, part, &mut |part, out| {
+                attention.attend(&mut rows(0), &part, out, None);
+            }),
+            None => self.pool.grid(out, n_q, part, &|thread, part, out| {
+                attention.attend(&mut rows(thread), &part, out, None);
+            }),
         }
     }
 
@@ -385,22 +413,30 @@ impl Pass<'_, '_> {
         let [at_gate, at_up, at_act] = [Site::FfnGate, Site::FfnUp, Site::FfnAct].map(|site| self.place(site, i));
         let s = &mut *self.s;
         let (x, gate, up) = (&s.norm[..d], &mut s.gate[..f], &mut s.up[..f]);
-        linear(&layer.ffn_up, up, x, &mut s.inputs);
+        linear(&layer.ffn_up, up, x, &mut s.inputs, self.pool);
         if let Some(weights) = &layer.ffn_gate {
-            linear(weights, gate, x, &mut s.inputs);
+            linear(weights, gate, x, &mut s.inputs, self.pool);
             visit(&mut self.tap, at_gate, gate);
         }
         visit(&mut self.tap, at_up, up);
-        match (&layer.ffn_gate, self.config.activation) {
-            (Some(_), Activation::Silu) => kernels::silu_mul(gate, up),
-            (Some(_), Activation::Gelu) => kernels::gelu_mul(gate, up),
-            (None, Activation::Silu) => kernels::silu_in_place(up),
-            (None, Activation::Gelu) => kernels::gelu_in_place(up),
-        }
-        let hidden = if layer.ffn_gate.is_some() { gate } else { up };
+        let (n_ff, work) = (self.config.n_ff, 16 * self.config.n_ff);
+        let act = self.config.activation;
+        let hidden = if layer.ffn_gate.is_some() {
+            by_rows(self.pool, gate, n_ff, work, &|t, gate| match act {
+                Activation::Silu => kernels::silu_mul(gate, &up[t * n_ff..(t + 1) * n_ff]),
+                Activation::Gelu => kernels::gelu_mul(gate, &up[t * n_ff..(t + 1) * n_ff]),
+            });
+            gate
+        } else {
+            by_rows(self.pool, up, n_ff, work, &|_, up| match act {
+                Activation::Silu => kernels::silu_in_place(up),
+                Activation::Gelu => kernels::gelu_in_place(up),
+            });
+            up
+        };
         visit(&mut self.tap, at_act, hidden);
         s.inputs.changed();
-        linear(&layer.ffn_down, &mut s.branch[..d], hidden, &mut s.inputs);
+        linear(&layer.ffn_down, &mut s.branch[..d], hidden, &mut s.inputs, self.pool);
         self.add_branch(Site::FfnOut, Site::LOut, i);
     }
 
@@ -410,15 +446,64 @@ impl Pass<'_, '_> {
         let first = self.n_tokens - n;
         let s = &mut *self.s;
         let norm = &mut s.norm[..n * d];
-        normalise(self.config, &self.model.output_norm, norm, &s.x[first * d..self.n_tokens * d]);
+        normalise(self.config, &self.model.output_norm, norm, &s.x[first * d..self.n_tokens * d], self.pool);
         let place = |site| Place { site, layer: 0, position: self.n_past + first, head: 0 };
         visit(&mut self.tap, place(Site::ResultNorm), norm);
         s.inputs.changed();
         let logits = &mut s.logits[..n * v];
         match &self.model.output {
-            Some(output) => linear(output, logits, norm, &mut s.inputs),
-            None => self.model.token_embd.matmul(logits, norm, &mut s.inputs),
+            Some(output) => linear(output, logits, norm, &mut s.inputs, self.pool),
+            None => self.model.token_embd.matmul(logits, norm, &mut s.inputs, self.pool),
         }
         visit(&mut self.tap, place(Site::ResultOutput), logits);
+    }
+}
+
+/// What the parts of one layer's attention share.
+struct Attention<'a> {
+    config: &'a Config,
+    cache: &'a KvCache,
+    q: &'a [f32],
+    layer: usize,
+    n_past: usize,
+}
+
+impl Attention<'_> {
+    /// Some query heads of some tokens, all of one key head: row r is token `r / heads` and head `r % heads` of the part.
+    fn attend(&self, s: &mut Rows, part: &Part, mut out: Submatrix<'_>, mut tap: Option<&mut dyn Tap>) {
+        let (dh, n_q, layer) = (self.config.head_dim, self.config.n_q(), self.layer);
+        let (heads, first_head) = (part.columns.len() / dh, part.columns.start / dh);
+        let kv_head = first_head / (self.config.n_head / self.config.n_head_kv);
+        let n = part.rows.len() * heads;
+        let at = |r: usize| (part.rows.start + r / heads) * n_q + part.columns.start + r % heads * dh;
+        let ends: [usize; MAX_ROWS] = core::array::from_fn(|r| self.n_past + part.rows.start + r / heads + 1);
+        let ends = &ends[..n];
+        let n_tiles = ends[n - 1].div_ceil(TILE);
+        let stride = n_tiles * TILE;
+        let (rows_q, rows_out) = (&mut s.q[..n * dh], &mut s.out[..n * dh]);
+        for (r, row) in rows_q.chunks_exact_mut(dh).enumerate() {
+            row.copy_from_slice(&self.q[at(r)..at(r) + dh]);
+        }
+        for tile in 0..n_tiles {
+            let keys = self.cache.keys(layer, kv_head, tile, &mut s.tile);
+            kernels::attention_scores(&mut s.scores, stride, tile * TILE, rows_q, keys, ends);
+        }
+        let factor = 1.0 / (dh as f32).sqrt();
+        for (r, (scores, end)) in s.scores.chunks_exact_mut(stride).zip(ends).enumerate() {
+            let scores = &mut scores[..*end];
+            let place = |site| Place { site, layer, position: end - 1, head: first_head + r % heads };
+            visit(&mut tap, place(Site::Kq), scores);
+            kernels::scale(scores, factor);
+            kernels::softmax(scores);
+            visit(&mut tap, place(Site::KqSoftMax), scores);
+        }
+        rows_out.fill(0.0);
+        for tile in 0..n_tiles {
+            let values = self.cache.values(layer, kv_head, tile, &mut s.tile);
+            kernels::attention_values(rows_out, &s.scores, stride, tile * TILE, values, ends);
+        }
+        for (r, row) in rows_out.chunks_exact(dh).enumerate() {
+            out.row(r / heads)[r % heads * dh..][..dh].copy_from_slice(row);
+        }
     }
 }

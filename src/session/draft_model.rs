@@ -2,7 +2,7 @@
 
 use super::Session;
 use crate::error::{Error, Result};
-use crate::model::Model;
+use crate::model::{CacheType, Model};
 use crate::sampler::Sampler;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ impl DraftModel {
             )));
         }
         let n_ctx = session.n_ctx().min(model.max_positions().unwrap_or(usize::MAX));
-        let mut view = Session::new(model, Some(n_ctx as u32))?;
+        let mut view = Session::with_pool(model, Some(n_ctx as u32), CacheType::F32, session.pool().clone())?;
         let _ = view.prepare(prompt); // a prompt that is too long for the draft model is not for it to refuse
         Ok(DraftModel { view, sampler: sampler.clone() })
     }

@@ -10,6 +10,7 @@ pub use generation::{GenerateOptions, Generation, Step, StopReason};
 
 use crate::error::{Error, Result};
 use crate::model::{CacheType, Config, KvCache, MAX_BATCH, Model, Scratch, Tap, Want, forward};
+use crate::pool::Pool;
 use std::sync::Arc;
 
 /// The context where none is asked for: the model's own, but at most this.
@@ -46,10 +47,18 @@ impl Session {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn with_cache_type(model: Arc<Model>, n_ctx: Option<u32>, cache_type: CacheType) -> Result<Session> {
+        Session::with_pool(model, n_ctx, cache_type, Arc::new(Pool::new(1)))
+    }
+
+    /// As [`with_cache_type`](Self::with_cache_type), computed by the threads of `pool`. The bits do not depend on them.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_pool(model: Arc<Model>, n_ctx: Option<u32>, cache_type: CacheType, pool: Arc<Pool>) -> Result<Session> {
         let n_ctx = Session::choose_n_ctx(&model, n_ctx)?;
         Ok(Session {
             cache: KvCache::new(model.config(), n_ctx, cache_type)?,
-            scratch: Scratch::new(&model, n_ctx)?,
+            scratch: Scratch::new(&model, n_ctx, pool)?,
             tokens: crate::tensor::zeros(n_ctx).map(|mut tokens| {
                 tokens.clear();
                 tokens
@@ -89,6 +98,11 @@ impl Session {
     /// How keys and values are kept.
     pub fn cache_type(&self) -> CacheType {
         self.cache.cache_type()
+    }
+
+    /// The threads that compute.
+    pub fn pool(&self) -> &Arc<Pool> {
+        self.scratch.pool()
     }
 
     /// The text so far.

@@ -1,5 +1,6 @@
 //! Bytes from JS into the loader, without a stop in between.
 
+use super::threads::pool;
 use super::{Engine, JsResult, to_js_error};
 use crate::error::{Error, Result};
 use crate::model::{self, CacheType};
@@ -62,7 +63,7 @@ impl Loader {
         if tokenizer.n_vocab() != model.config().n_vocab {
             return Err(to_js_error(Error::Format("the file has no vocabulary of the embedding's size".into())));
         }
-        let session = Session::with_cache_type(Arc::new(model), n_ctx, cache_type).map_err(to_js_error)?;
+        let session = Session::with_pool(Arc::new(model), n_ctx, cache_type, pool()).map_err(to_js_error)?;
         Ok(Engine::new(session, tokenizer, &gguf))
     }
 }

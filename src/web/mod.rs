@@ -6,9 +6,12 @@
 mod engine;
 mod into;
 mod loader;
+mod threads;
 
 pub use engine::Engine;
 pub use loader::Loader;
+#[cfg(target_feature = "atomics")]
+pub use threads::{help, n_threads, set_threads, share};
 
 use crate::error::{Error, Result};
 use js_sys::{JsString, Reflect};

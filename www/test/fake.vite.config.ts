@@ -9,7 +9,7 @@ const fake: Plugin = {
   name: "fake-engine",
   enforce: "pre",
   resolveId: (id) =>
-    /\/(simd128|relaxed)\/pagelm\.js$/.test(id)
+    /\/(simd128|relaxed)(-threads)?\/pagelm\.js$/.test(id)
       ? here("../../pkg/test/fake-binding.ts")
       : undefined,
 };

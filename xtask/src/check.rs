@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::stages::Stages;
 use crate::wasm::{self, TARGET, VARIANTS};
-use crate::{node, opcodes, shell, size, web};
+use crate::{bench, node, opcodes, shell, size, web};
 
 /// Runs every check, and fails if one of them does.
 pub fn run() -> Result<()> {
@@ -49,5 +49,6 @@ fn check_types() -> Result<()> {
     node::run_script("pkg", "check")?;
     web::build_package()?;
     node::run_script("www", "check")?;
-    node::run_script("tests/browser", "check")
+    node::run_script("tests/browser", "check")?;
+    shell::run(&mut node::script_command_in(&bench::folder(), "check"))
 }

@@ -3,6 +3,7 @@
 //! Each module is one concern; `main` only reads the command line. What a command starts (cargo, npm, node) is always
 //! printed first, so that anyone can run the same line by hand.
 
+mod bench;
 mod browser;
 mod check;
 mod fresh;
@@ -50,6 +51,8 @@ enum Command {
         #[arg(long)]
         train: bool,
     },
+    /// Measure this engine beside its peers in one browser, and native llama.cpp (about half an hour)
+    Bench(bench::Options),
     /// Write src/tokenizer/unicode_table.rs anew, when Unicode has a new version
     Unicode,
 }
@@ -74,6 +77,7 @@ fn run(command: Command) -> Result<()> {
         Command::Check => check::run(),
         Command::Test { train: false } => test::run(),
         Command::Test { train: true } => train::smoke_test(),
+        Command::Bench(options) => bench::run(&options),
         Command::Unicode => unicode::run(),
     }
 }

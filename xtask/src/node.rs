@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -28,13 +29,18 @@ pub fn require() -> Result<()> {
 /// Installs the npm packages that package-lock.json names, unless they are there.
 pub fn install_packages() -> Result<()> {
     require()?;
-    let lock = fs::read(paths::root().join("package-lock.json")).context("cannot read package-lock.json")?;
+    install_packages_in(&paths::root())
+}
+
+/// The same for a folder that has a package-lock.json of its own.
+pub fn install_packages_in(folder: &Path) -> Result<()> {
+    let lock = fs::read(folder.join("package-lock.json")).context("cannot read package-lock.json")?;
     // A copy of the lock file that was installed last: node_modules is stale exactly when it differs.
-    let stamp = paths::root().join("node_modules/.installed-lock.json");
+    let stamp = folder.join("node_modules/.installed-lock.json");
     if fs::read(&stamp).is_ok_and(|installed| installed == lock) {
         return Ok(());
     }
-    shell::run(&mut npm(["ci", "--no-audit", "--no-fund"]))?;
+    shell::run(npm(["ci", "--no-audit", "--no-fund"]).current_dir(folder))?;
     fs::write(&stamp, lock).with_context(|| format!("cannot write {}", stamp.display()))
 }
 
@@ -46,6 +52,13 @@ pub fn run_script(workspace: &str, script: &str) -> Result<()> {
 /// The command that runs a script of one workspace's package.json.
 pub fn script_command(workspace: &str, script: &str) -> Command {
     npm(["run", "--silent", "--workspace", workspace, script])
+}
+
+/// The command that runs a script of a package.json that is no workspace.
+pub fn script_command_in(folder: &Path, script: &str) -> Command {
+    let mut command = npm(["run", "--silent", script]);
+    command.current_dir(folder);
+    command
 }
 
 fn npm<const N: usize>(args: [&str; N]) -> Command {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use axum::Router;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -33,10 +33,15 @@ async fn serve_on(listener: TcpListener, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Files from `folder`, checked again by the browser at each load, so that a rebuilt page is the page one sees.
+/// Files from `folder`, checked again by the browser at each load, so that a rebuilt page is the page one sees; and with
+/// the headers that make pages cross-origin isolated, so that the engine may use several threads.
 fn router(folder: &Path) -> Router {
-    let revalidate = SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    Router::new().fallback_service(ServeDir::new(folder)).layer(revalidate)
+    let header = |name, value| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
+    Router::new()
+        .fallback_service(ServeDir::new(folder))
+        .layer(header(header::CACHE_CONTROL, "no-cache"))
+        .layer(header(HeaderName::from_static("cross-origin-opener-policy"), "same-origin"))
+        .layer(header(HeaderName::from_static("cross-origin-embedder-policy"), "require-corp"))
 }
 
 async fn interrupted() {

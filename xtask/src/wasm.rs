@@ -34,9 +34,25 @@ pub struct Variant {
 }
 
 /// Every build of the engine, the most widely supported one first.
-pub const VARIANTS: [Variant; 2] = [
+pub const VARIANTS: [Variant; 4] = [
     Variant { name: "simd128", features: "+simd128" },
     Variant { name: "relaxed", features: "+simd128,+relaxed-simd" },
+    Variant { name: "simd128-threads", features: "+simd128,+atomics,+bulk-memory,+mutable-globals" },
+    Variant { name: "relaxed-threads", features: "+simd128,+relaxed-simd,+atomics,+bulk-memory,+mutable-globals" },
+];
+
+/// What makes a memory that several instances share: it comes from outside and can grow to all that 32 bits address, and
+/// the linker keeps what wasm-bindgen needs to give each instance a stack and thread-locals of its own.
+const SHARED_MEMORY: [&str; 9] = [
+    "--shared-memory",
+    "--import-memory",
+    "--max-memory=4294967296",
+    "--export=__heap_base",
+    "--export=__stack_pointer",
+    "--export=__wasm_init_tls",
+    "--export=__tls_size",
+    "--export=__tls_align",
+    "--export=__tls_base",
 ];
 
 impl Variant {
@@ -53,6 +69,11 @@ impl Variant {
     /// Whether this build has the relaxed instructions.
     pub fn is_relaxed(&self) -> bool {
         self.features.contains("relaxed-simd")
+    }
+
+    /// Whether its memory can be shared by threads.
+    pub fn has_threads(&self) -> bool {
+        self.features.contains("atomics")
     }
 
     /// What ships: the folder of this build in pkg/dist.
@@ -77,9 +98,13 @@ impl Variant {
         let mut cargo = self.cargo("build", TARGET);
         cargo.args(["--profile", "wasm", "--package", "pagelm", "--lib"]);
         cargo.args(["-Z", "build-std=std,panic_abort", "-Z", "build-std-features=optimize_for_size", "--config"]);
-        cargo.arg(format!("target.{TARGET}.rustflags=[\"-Zunstable-options\", \"-Cpanic=immediate-abort\"]"));
+        let mut flags = vec!["-Zunstable-options".to_owned(), "-Cpanic=immediate-abort".to_owned()];
+        if self.has_threads() {
+            flags.extend(SHARED_MEMORY.map(|argument| format!("-Clink-arg={argument}")));
+        }
+        cargo.arg(format!("target.{TARGET}.rustflags={flags:?}"));
         cargo.env("RUSTC_BOOTSTRAP", "1");
-        // Two builds print at the same time: no progress bars.
+        // Builds print at the same time: no progress bars.
         cargo.env("CARGO_TERM_PROGRESS_WHEN", "never");
         shell::run(&mut cargo)
     }

@@ -24,7 +24,7 @@ declare global {
 }
 
 /** The builds of the engine, by name. */
-export const builds = ["simd128", "relaxed"] as const;
+export const builds = ["simd128", "relaxed", "simd128-threads", "relaxed-threads"] as const;
 
 /** As Chromium wants to be started in a container without a network. */
 const FLAGS = [
@@ -55,13 +55,24 @@ export async function launch(...more: string[]): Promise<Running> {
   return { browser, close };
 }
 
+/** Starts Firefox, headless: the program in `PAGELM_FIREFOX`, else the one on the search path. */
+export async function launchFirefox(): Promise<Running> {
+  const executablePath = program("Firefox", "PAGELM_FIREFOX", ["firefox", "firefox-esr"]);
+  const browser = await puppeteer.launch({ browser: "firefox", executablePath, headless: true });
+  return { browser, close: () => browser.close() };
+}
+
 function chromium(): string {
-  const named = process.env["PAGELM_CHROMIUM"];
-  if (named) return named;
   const names = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
+  return program("Chromium", "PAGELM_CHROMIUM", names);
+}
+
+function program(browser: string, variable: string, names: string[]): string {
+  const named = process.env[variable];
+  if (named) return named;
   const folders = (process.env["PATH"] ?? "").split(delimiter);
   const found = names.flatMap((name) => folders.map((folder) => join(folder, name))).find(isProgram);
-  if (!found) throw new Error("Chromium is missing: install it, or name its program in PAGELM_CHROMIUM.");
+  if (!found) throw new Error(`${browser} is missing: install it, or name its program in ${variable}.`);
   return found;
 }
 

@@ -79,24 +79,36 @@ const BLANK = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:
   };
 </script>`;
 
+/** A page that asks to be isolated, beside the package's files. */
+const ISOLATE = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>not yet</title>
+<script type="module">
+  import * as pagelm from "./index.js";
+  import { isolate } from "./isolate.js";
+  window.pagelm = pagelm;
+  document.title = (await isolate("isolate-worker.js")) ? "isolated" : "not isolated";
+</script>`;
+
 /** The built pages under a sub-path, the built package, and whatever a test offers. */
 export class Server {
   /** The path of every request, in order. */
   readonly requests: string[] = [];
   /** How many answers the other side did not wait for. */
   nAbandoned = 0;
+  #isolated = false;
   readonly #offers = new Map<string, { file: Uint8Array | string; behaviour: Behaviour }>();
   readonly #pages = sirv(paths.pages, { dev: true, etag: true });
   readonly #pkg = sirv(paths.pkg, { dev: true });
   readonly #server = createServer((request, response) => void this.#answer(request, response));
 
-  static async start(): Promise<Server> {
+  /** `isolated`: with the headers that make its pages cross-origin isolated, so that workers may share memory. */
+  static async start({ isolated = false } = {}): Promise<Server> {
     for (const [folder, what] of [[paths.pages, "pages"], [paths.pkg, "package"]]) {
       if (!existsSync(`${folder}/index.html`) && !existsSync(`${folder}/index.js`)) {
         throw new Error(`The ${what} are not built: run \`cargo xtask build\` first (${folder}).`);
       }
     }
     const server = new Server();
+    server.#isolated = isolated;
     await new Promise<void>((ready) => server.#server.listen(0, "127.0.0.1", ready));
     return server;
   }
@@ -129,12 +141,17 @@ export class Server {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = new URL(request.url ?? "/", this.origin).pathname;
     this.requests.push(path);
+    if (this.#isolated) {
+      response.setHeader("cross-origin-opener-policy", "same-origin");
+      response.setHeader("cross-origin-embedder-policy", "require-corp");
+    }
     response.on("close", () => {
       if (!response.writableFinished) this.nAbandoned += 1;
     });
     const offer = this.#offers.get(path);
     if (offer) return this.#send(response, offer.file, offer.behaviour);
     if (path === "/blank/") return void response.setHeader("content-type", "text/html").end(BLANK);
+    if (path === "/pkg/isolate.html") return void response.setHeader("content-type", "text/html").end(ISOLATE);
     for (const [prefix, files] of [["/some/where", this.#pages], ["/pkg", this.#pkg]] as const) {
       if (!path.startsWith(`${prefix}/`)) continue;
       request.url = path.slice(prefix.length);

@@ -5,14 +5,19 @@ import { tmpdir } from "node:os";
 import type { Page } from "puppeteer-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { CacheType } from "../../../pkg/src/binding.js";
-import { builds, launch, openBlank, type Running } from "../src/browser.js";
+import type { Build } from "../../../pkg/src/features.js";
+import { builds, launch, launchFirefox, openBlank, type Running } from "../src/browser.js";
 import * as gguf from "../src/gguf.js";
 import * as native from "../src/native.js";
 import { sharedModel, storyModel } from "../src/paths.js";
 import { Server } from "../src/server.js";
 
 /** With AVX-VNNI the relaxed dot product is one instruction, without it another: both are met where the host has it. */
-const LOWERINGS = { "this processor": [], "without AVX-VNNI": ["--js-flags=--no-enable-avx-vnni"] };
+const BROWSERS = {
+  Chromium: () => launch(),
+  "Chromium without AVX-VNNI": () => launch("--js-flags=--no-enable-avx-vnni"),
+  Firefox: launchFirefox,
+};
 
 const folder = mkdtempSync(join(tmpdir(), "pagelm-models-"));
 
@@ -43,22 +48,20 @@ function tokensFor(path: string): number[] {
 
 let server: Server;
 
-beforeAll(async () => void (server = await Server.start()));
+beforeAll(async () => void (server = await Server.start({ isolated: true })));
 afterAll(() => {
   server?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** The bits of all logits as one build in this browser computes them, a number beyond 2³² never being among them. */
-async function logitBits(page: Page, build: string, url: string, tokens: number[], cacheType?: CacheType): Promise<Uint32Array> {
+/** The bits of all logits as one build in this browser computes them; on two threads, where it has threads. */
+async function logitBits(page: Page, build: Build, url: string, tokens: number[], cacheType?: CacheType): Promise<Uint32Array> {
   const base64 = await page.evaluate(
     async (build, url, tokens, cacheType) => {
-      const { Loader } = await window.openBuild(build);
-      const loader = new Loader();
-      loader.push(new Uint8Array(await (await fetch(url)).arrayBuffer()));
-      const engine = loader.finish(undefined, cacheType);
-      const logits = engine.logits(Uint32Array.from(tokens));
-      engine.free();
+      const model = await window.pagelm.Model.load(url, { build, threads: 2, ...(cacheType && { cacheType }) });
+      if (model.info.build !== build || model.info.threads !== (build.endsWith("threads") ? 2 : 1)) return "";
+      const logits = await model.logits(tokens);
+      model.dispose();
       let binary = "";
       for (const byte of new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength)) {
         binary += String.fromCharCode(byte);
@@ -74,18 +77,18 @@ async function logitBits(page: Page, build: string, url: string, tokens: number[
   return new Uint32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
 }
 
-describe.each(Object.entries(LOWERINGS))("logits in Chromium, %s", (_, flags) => {
+describe.each(Object.entries(BROWSERS))("logits in %s", (_, start) => {
   let running: Running;
   let page: Page;
 
   beforeAll(async () => {
-    running = await launch(...flags);
+    running = await start();
     page = await openBlank(running.browser, server);
   });
   afterAll(() => running?.close());
 
   for (const [name, path] of models) {
-    test.skipIf(!path)(`${name}: native, simd128 and relaxed agree in every bit`, async () => {
+    test.skipIf(!path)(`${name}: native and every build agree in every bit`, async () => {
       const file = path as string;
       const tokens = tokensFor(file);
       const expected = await native.logitBits(file, tokens);
@@ -125,7 +128,7 @@ describe("tokens", () => {
     const url = server.offer("story.gguf", readFileSync(storyModel));
     const generated = await page.evaluate(
       async (url, prompt, build) => {
-        const model = await window.pagelm.Model.load(url, { build });
+        const model = await window.pagelm.Model.load(url, { build, threads: 2 });
         const generation = model.generate(prompt, { maxTokens: 80, seed: 4_000_000_000, temperature: 1.1, topK: 0 });
         const tokens: number[] = [];
         let text = "";
@@ -157,7 +160,7 @@ describe("tokens", () => {
     const url = server.offer("story.gguf", readFileSync(storyModel));
     const [plain, guessed] = await page.evaluate(
       async (url, prompt, build) => {
-        const model = await window.pagelm.Model.load(url, { build });
+        const model = await window.pagelm.Model.load(url, { build, threads: 2 });
         const options = { maxTokens: 80, seed: 7, temperature: 0.5 };
         const plain = await model.generate(prompt, options).finish();
         const guessed = await model.generate(prompt, { ...options, speculative: "lookup" }).finish();

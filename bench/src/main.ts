@@ -1,0 +1,75 @@
+/**
+ * Measures all engines on all models and writes the record: what `cargo xtask bench` starts when all is there.
+ * @module
+ */
+
+import { execFileSync, spawn } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { start, wasmRoofline } from "./browser.js";
+import { describe, findEngines } from "./engines.js";
+import { commit, machine } from "./machine.js";
+import { findModels, MODEL_IDS } from "./models.js";
+import { nativeRoofline } from "./native.js";
+import { type Options, parseOptions } from "./options.js";
+import { paths } from "./paths.js";
+import { distinct, fileName, plain, type Record, SCHEMA } from "./record.js";
+import { measureModel } from "./run.js";
+import { serve } from "./server.js";
+
+/** The numbers of threads that engines are measured with. */
+const THREADS = [1, 2];
+
+await main(parseOptions(process.argv.slice(2)));
+
+async function main(options: Options): Promise<void> {
+  const [engines, models] = [findEngines(options.engines), findModels(MODEL_IDS.filter((id) => options.models.test(id)))];
+  const servers = { plain: await serve(false), isolated: await serve(true) };
+  const { browser, close } = await start(options);
+  const record: Record = {
+    schema: SCHEMA,
+    date: new Date().toISOString(),
+    machine: machine(await browser.version()),
+    commit: commit(),
+    options: plain(options),
+    roofline: {
+      wasm_read_gb_s: await wasmRoofline(browser, `${servers.plain.origin}/`, THREADS),
+      native_read_gb_s: await nativeRoofline(THREADS),
+    },
+    engines: Object.fromEntries(engines.map((engine) => [engine.id, describe(engine)])),
+    models: Object.fromEntries(models.map(({ id, file_bytes, bytes_per_token }) => [id, { file_bytes, bytes_per_token }])),
+    samples: [],
+    failures: [],
+  };
+  const out = resolve(options.out ?? `${paths.records}/${fileName(record.date, record.machine.cpu)}`);
+  const busy = options.busy_core ? spawn(process.execPath, ["-e", "for (;;);"]) : undefined;
+  try {
+    for (const model of models) {
+      console.error(`${model.id}`);
+      const { rounds, quick } = options;
+      const results = await measureModel(model, engines, { browser, servers, rounds, quick });
+      record.samples.push(...results.samples);
+      record.failures = distinct([...record.failures, ...results.failures]);
+      // After each model, so that a run that is ended early leaves what it had.
+      write(out, record);
+    }
+  } finally {
+    busy?.kill();
+    await close();
+    servers.plain.stop();
+    servers.isolated.stop();
+  }
+  console.log(out);
+  if (isWhole(options)) execFileSync(process.execPath, [`${paths.bench}/report/main.mjs`, out], { stdio: "inherit" });
+}
+
+/** Whether a run is one that docs/performance.md is about. */
+function isWhole({ quick, models, engines, chromium_flags, browser, busy_core, out }: Options): boolean {
+  const isFiltered = [models, engines].some(({ source }) => source !== new RegExp("").source);
+  return !quick && !isFiltered && !busy_core && chromium_flags.length === 0 && browser === "chromium" && out === undefined;
+}
+
+function write(path: string, record: Record): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, `${JSON.stringify(record, null, 1)}\n`);
+}

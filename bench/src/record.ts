@@ -1,0 +1,96 @@
+/**
+ * What a run leaves behind, as JSON. Ratios are not in it: they are computed within each round by whoever reads it.
+ * @module
+ */
+
+import type { Options } from "./options.js";
+
+export const SCHEMA = 1;
+
+/** What is measured, and in which unit. */
+export type Measure = "decode" | "prefill" | "load" | "ready_after_last_byte" | "first_token" | "peak_memory";
+export type Unit = "tokens/s" | "ms" | "bytes";
+
+/** One measurement. */
+export interface Sample {
+  engine: string;
+  threads: number;
+  model: string;
+  measure: Measure;
+  /** Tokens: of the prompt, or how many are to be decoded. */
+  n?: number;
+  /** How many decoded tokens were timed: fewer where an engine is slow, more where it is fast. */
+  n_timed?: number;
+  /** Tokens that were there before the decoded ones. */
+  depth?: number;
+  round: number;
+  value: number;
+  unit: Unit;
+}
+
+/** An engine that could not do what was asked, in its own words. */
+export interface Failure {
+  engine: string;
+  threads: number;
+  model: string;
+  message: string;
+}
+
+export interface Machine {
+  cpu: string;
+  /** The processor's features that matter to kernels. */
+  flags: string[];
+  cores: number;
+  memory_bytes: number;
+  os: string;
+  /** The browser's name and version, under the name of the usual one. */
+  chromium: string;
+  node: string;
+}
+
+export interface EngineEntry {
+  version: string;
+  driven_by: string;
+  /** Of the module that was run, by `gzip -9`; the largest where there are several. */
+  wasm_gzip_bytes?: number;
+}
+
+/** Gigabytes per second that the machine reads from memory, by number of threads, sample by sample. */
+export interface Roofline {
+  wasm_read_gb_s: { [threads: string]: number[] };
+  native_read_gb_s: { [threads: string]: number[] };
+}
+
+export interface Record {
+  schema: typeof SCHEMA;
+  date: string;
+  machine: Machine;
+  commit: string;
+  options: Omit<Options, "models" | "engines" | "out"> & { models: string; engines: string };
+  roofline: Roofline;
+  engines: { [id: string]: EngineEntry };
+  models: { [id: string]: { file_bytes: number; bytes_per_token: number } };
+  samples: Sample[];
+  failures: Failure[];
+}
+
+/** The options as they can be written down. */
+export function plain(options: Options): Record["options"] {
+  const { models, engines, out: _, ...rest } = options;
+  return { ...rest, models: models.source, engines: engines.source };
+}
+
+/** The failures without repetitions: the rounds of a run fail alike. */
+export function distinct(failures: Failure[]): Failure[] {
+  return [...new Map(failures.map((failure) => [JSON.stringify(failure), failure])).values()];
+}
+
+/** `2026-03-01-amd-epyc-9b45`: the name of a record's file. */
+export function fileName(date: string, cpu: string): string {
+  const words = cpu
+    .toLowerCase()
+    .replace(/\((r|tm)\)|\bcpu\b|\bprocessor\b|@.*$|\d+-core/g, " ")
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-+|-+$/g, "");
+  return `${date.slice(0, 10)}-${words || "unknown"}.json`;
+}

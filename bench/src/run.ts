@@ -1,0 +1,100 @@
+/**
+ * The rounds: for each model, for each round, each engine in turn. Engines that are compared are measured within
+ * minutes of each other, so that a machine that slows down slows all of them.
+ * @module
+ */
+
+import type { Browser } from "puppeteer-core";
+import type { Outcome, Step } from "../pages/measure.js";
+import { type Ran, runJob } from "./browser.js";
+import { type Engine, fileFor } from "./engines.js";
+import type { Model } from "./models.js";
+import { runNative } from "./native.js";
+import type { Failure, Sample } from "./record.js";
+import type { Server } from "./server.js";
+
+/** What the rounds need. */
+export interface Course {
+  browser: Browser;
+  /** As any host serves, and with the headers that threads need. */
+  servers: { plain: Server; isolated: Server };
+  rounds: number;
+  quick: boolean;
+}
+
+/** What the rounds came to. */
+export interface Results {
+  samples: Sample[];
+  failures: Failure[];
+}
+
+const SHORT: Step = { prefill: 128, depth: 128, decode: 64 };
+const LONG: Step = { prefill: 512, depth: 1024, decode: 64 };
+/** The contexts of the two, each in a page of its own, so that the short one's memory is not the long one's. */
+const CONTEXTS = [
+  { step: SHORT, nCtx: 512 },
+  { step: LONG, nCtx: 1152 },
+];
+
+/** A step that took longer than this is left out of the rounds after it. */
+const SLOW_MS = 15_000;
+
+/** Runs all rounds of one model. */
+export async function measureModel(model: Model, engines: Engine[], course: Course): Promise<Results> {
+  const results: Results = { samples: [], failures: [] };
+  const cells = engines.flatMap((engine) =>
+    engine.threads.flatMap((threads) =>
+      contextsOf(engine, threads, model, course.quick).map((context) => ({ engine, threads, ...context, over: false })),
+    ),
+  );
+  for (let round = 1; round <= course.rounds; round++) {
+    for (const cell of cells.filter(({ over }) => !over)) {
+      const { engine, threads, step, nCtx } = cell;
+      const outcome = await runCell(engine, threads, model, step, nCtx, course);
+      const about = { engine: engine.id, threads, model: model.id };
+      results.samples.push(...toSamples(outcome, step === LONG).map((sample) => ({ ...about, ...sample, round })));
+      if (outcome.error !== undefined) results.failures.push({ ...about, message: outcome.error });
+      cell.over = outcome.error !== undefined || (outcome.tookMs[0] ?? 0) > SLOW_MS;
+      console.error(`  ${round}  ${engine.id} ×${threads}  ${step.depth}: ${summary(outcome)}`);
+    }
+  }
+  return results;
+}
+
+/** A long text is measured where it is asked for, and of the peers with one thread only, since some take minutes. */
+function contextsOf(engine: Engine, threads: number, model: Model, quick: boolean): typeof CONTEXTS {
+  const mayBeLong = model.long && !quick && (threads === 1 || engine.build !== undefined || !engine.adapter);
+  return CONTEXTS.filter(({ step }) => step !== LONG || mayBeLong);
+}
+
+async function runCell(
+  engine: Engine,
+  threads: number,
+  model: Model,
+  step: Step,
+  nCtx: number,
+  { browser, servers }: Course,
+): Promise<Ran> {
+  const { adapter, build, inWorker = false } = engine;
+  if (!adapter) return runNative(model.path, threads, [step]);
+  const file = fileFor(engine, model);
+  if (typeof file !== "string") return { samples: [], tookMs: [], error: file.none };
+  const { origin } = threads > 1 ? servers.isolated : servers.plain;
+  const { n_vocab: nVocab, words } = model;
+  const job = { adapter, build, url: origin + file, threads, nCtx, nVocab, words, steps: [step] };
+  return runJob(browser, `${origin}/`, job, inWorker);
+}
+
+/** Load times and memory are those of the short context. */
+export function toSamples(ran: Ran, isLong: boolean): Omit<Sample, "engine" | "threads" | "model" | "round">[] {
+  const { samples, peakBytes, error } = ran;
+  if (isLong) return samples.filter(({ measure }) => measure === "decode" || measure === "prefill");
+  if (peakBytes === undefined || error !== undefined) return samples;
+  return [...samples, { measure: "peak_memory", value: peakBytes, unit: "bytes" }];
+}
+
+function summary({ samples, error }: Outcome): string {
+  const speeds = samples.filter(({ unit }) => unit === "tokens/s");
+  const words = speeds.map(({ measure, value }) => `${measure} ${value.toFixed(1)}`);
+  return [...words, ...(error === undefined ? [] : [`failed: ${error}`])].join(", ");
+}

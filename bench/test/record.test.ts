@@ -1,0 +1,66 @@
+import { expect, test } from "vitest";
+import { relevantFlags } from "../src/machine.js";
+import { readMeasured } from "../src/native.js";
+import { parseOptions } from "../src/options.js";
+import { distinct, fileName, plain } from "../src/record.js";
+import { toSamples } from "../src/run.js";
+
+test("a record is named by its day and processor", () => {
+  expect(fileName("2026-03-01T10:00:00.000Z", "Intel(R) Core(TM) i7-8650U CPU @ 1.90GHz")).toBe(
+    "2026-03-01-intel-core-i7-8650u.json",
+  );
+  expect(fileName("2026-03-01T10:00:00.000Z", "AMD EPYC 9B45 128-Core Processor")).toBe("2026-03-01-amd-epyc-9b45.json");
+  expect(fileName("2026-03-01T10:00:00.000Z", "")).toBe("2026-03-01-unknown.json");
+});
+
+test("options are written down as text", () => {
+  const options = plain(parseOptions(["--models", "^135M", "--out", "x.json"]));
+  expect(JSON.parse(JSON.stringify(options))).toEqual({
+    quick: false,
+    models: "^135M",
+    engines: "(?:)",
+    rounds: 3,
+    chromium_flags: [],
+    browser: "chromium",
+    busy_core: false,
+  });
+});
+
+test("a failure of every round is written down once", () => {
+  const failure = { engine: "flare", threads: 1, model: "135M-Q4_0", message: "unreachable" };
+  const other = { ...failure, model: "135M-Q8_0" };
+  expect(distinct([failure, other, { ...failure }])).toEqual([failure, other]);
+});
+
+test("of a processor's features only those that matter are kept", () => {
+  const cpuinfo = "processor : 0\nflags\t\t: fpu avx2 ssse3 f16c avx_vnni clflush\nbugs : none\n";
+  expect(relevantFlags(cpuinfo)).toEqual(["ssse3", "avx2", "f16c", "avx_vnni"]);
+  expect(relevantFlags("Features\t: fp asimd asimddp\n")).toEqual(["asimd", "asimddp"]);
+  expect(relevantFlags("")).toEqual([]);
+});
+
+test("llama-bench's prefill has no depth, its decode has", () => {
+  const list = [
+    { measure: "prefill", n: 128, depth: 0, value: 450.5, unit: "tokens/s" },
+    { measure: "decode", n: 64, depth: 1024, value: 130.25, unit: "tokens/s" },
+  ];
+  expect(readMeasured(JSON.stringify(list))).toEqual([
+    { measure: "prefill", n: 128, value: 450.5, unit: "tokens/s" },
+    { measure: "decode", n: 64, depth: 1024, value: 130.25, unit: "tokens/s" },
+  ]);
+});
+
+test("load time and memory are those of the short context, and memory only of what ran to its end", () => {
+  const ran = {
+    samples: [
+      { measure: "load", value: 300, unit: "ms" },
+      { measure: "decode", n: 64, depth: 128, value: 60, unit: "tokens/s" },
+    ] as const,
+    tookMs: [1000],
+    peakBytes: 2 ** 28,
+  };
+  const whole = { ...ran, samples: [...ran.samples] };
+  expect(toSamples(whole, false).map(({ measure }) => measure)).toEqual(["load", "decode", "peak_memory"]);
+  expect(toSamples(whole, true).map(({ measure }) => measure)).toEqual(["decode"]);
+  expect(toSamples({ ...whole, error: "trap" }, false).map(({ measure }) => measure)).toEqual(["load", "decode"]);
+});

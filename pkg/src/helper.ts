@@ -1,0 +1,20 @@
+/**
+ * The module worker of one more thread: the engine's module once more, over the memory that all share. It computes what
+ * the engine hands out, and ends with the worker that started it.
+ * @module
+ */
+
+import { openHelper } from "./builds.js";
+import type { Build } from "./features.js";
+
+/** What a helper is sent, once. */
+export interface Shared {
+  build: Build;
+  module: WebAssembly.Module;
+  memory: WebAssembly.Memory;
+}
+
+const scope = globalThis as unknown as { onmessage: ((event: MessageEvent<Shared>) => void) | null };
+
+// A helper that cannot start is one thread less, and nothing else.
+scope.onmessage = ({ data }) => void openHelper(data).then((binding) => binding.help?.(), console.warn);

@@ -1,0 +1,33 @@
+/**
+ * Makes a page cross-origin isolated, so that the engine can use several cores, where the host cannot be told to send
+ * the two headers for that.
+ * @module
+ */
+
+const TRIED = "pagelm-isolate";
+
+/**
+ * Installs the service worker `script` (a copy of `pagelm/isolate-worker.js` beside the page, which governs the folder
+ * that it lies in) and loads the page anew, once. Returns whether the page is isolated; where it is not, everything works
+ * as before, on one core.
+ *
+ * To be called before anything that a reload would lose. Resources from other origins have to be sent with CORS or
+ * `Cross-Origin-Resource-Policy: cross-origin` from then on.
+ */
+export async function isolate(script: string | URL = "isolate-worker.js"): Promise<boolean> {
+  if (globalThis.crossOriginIsolated) {
+    sessionStorage.removeItem(TRIED);
+    return true;
+  }
+  const workers = globalThis.navigator?.serviceWorker as ServiceWorkerContainer | undefined;
+  if (!workers || sessionStorage.getItem(TRIED)) return false; // no https, a private window; or it did not help
+  try {
+    await workers.register(script);
+    await workers.ready;
+  } catch {
+    return false;
+  }
+  sessionStorage.setItem(TRIED, "1");
+  location.reload();
+  return new Promise(() => {}); // this page is over
+}

@@ -1,0 +1,77 @@
+import { expect, test } from "vitest";
+import type { Step } from "../src/binding.js";
+import { Threads } from "../src/threads.js";
+
+/** An engine whose steps take as long as `ms` says, by a clock of its own, and what it was told. */
+function engine(here: number, ms: (n: number, kind: Step["kind"]) => number) {
+  let [time, n, prompt] = [0, 0, 0];
+  const used: number[] = [];
+  const count = { nThreads: () => here, setThreads: (to: number) => void (n = to) };
+  const step = (): Step => {
+    used.push(n);
+    const kind = prompt > 0 ? "prefill" : "token";
+    time += ms(n, kind);
+    if (kind === "token") return { kind, token: 1, text: "", probability: 1 };
+    prompt -= 1;
+    return { kind, done: 64 * (4 - prompt), total: 256 };
+  };
+  return { count, step, used, clock: () => time, prompt: () => void (prompt = 4), come: (n: number) => void (here = n) };
+}
+
+function run(threads: Threads, made: ReturnType<typeof engine>, steps: number): number[] {
+  const from = made.used.length;
+  for (let i = 0; i < steps; i += 1) threads.step(made);
+  return made.used.slice(from);
+}
+
+test("each number is tried, then the fastest is taken, and looked at again later", () => {
+  const made = engine(4, (n) => ({ 1: 10, 2: 6, 4: 8 })[n] as number);
+  const threads = new Threads(made.count, undefined, made.clock);
+  threads.begin(false);
+  threads.step(made); // the first could have been a prompt's
+  expect(run(threads, made, 20).slice(-10)).toEqual(Array(10).fill(2));
+  expect(threads.inUse).toBe(2);
+  const later = run(threads, made, 250);
+  expect([1, 4].map((n) => later.filter((used) => used === n).length)).toEqual([3, 3]);
+});
+
+test("more threads are never kept where they are slower", () => {
+  const made = engine(2, (n) => (n === 1 ? 10 : 30));
+  const threads = new Threads(made.count, undefined, made.clock);
+  threads.begin(false);
+  expect(run(threads, made, 30).slice(-20)).toEqual(Array(20).fill(1));
+});
+
+test("prompt and text have a choice each", () => {
+  const made = engine(2, (n, kind) => (kind === "prefill" ? 100 / n : 10 * n));
+  const threads = new Threads(made.count, undefined, made.clock);
+  for (let text = 0; text < 4; text += 1) {
+    made.prompt();
+    threads.begin(false);
+    run(threads, made, 12);
+  }
+  made.prompt();
+  threads.begin(false);
+  expect(run(threads, made, 8)).toEqual([2, 2, 2, 2, 1, 1, 1, 1]);
+});
+
+test("a number that is insisted on stays; guessing tries nothing; no threads, nothing to choose", () => {
+  const made = engine(4, () => 10);
+  const fixed = new Threads(made.count, 3, made.clock);
+  fixed.begin(false);
+  expect(run(fixed, made, 5)).toEqual([3, 3, 3, 3, 3]);
+  const guessing = new Threads(made.count, undefined, made.clock);
+  guessing.begin(true);
+  expect(run(guessing, made, 5)).toEqual([4, 4, 4, 4, 4]);
+  const alone = new Threads();
+  expect([alone.inUse, run(alone, engine(4, () => 10), 2)]).toEqual([1, [0, 0]]);
+});
+
+test("threads that come late are tried", () => {
+  const made = engine(1, (n) => 10 / n);
+  const threads = new Threads(made.count, undefined, made.clock);
+  threads.begin(false);
+  run(threads, made, 20);
+  made.come(2);
+  expect(run(threads, made, 30).at(-1)).toBe(2);
+});

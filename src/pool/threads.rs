@@ -1,0 +1,341 @@
+//! The pool of builds that have threads.
+//!
+//! ```text
+//! owner                                     helper
+//!   job := work; unfinished := n              loop
+//!   ticket := (next number, n left)             spin, then sleep, until ticket has parts left
+//!   while a part can be taken: do it            while a part can be taken: do it; unfinished -= 1
+//!   spin, then sleep, until unfinished = 0
+//! ```
+//!
+//! A part is taken by lowering the count in `ticket`. As long as someone has a part, the owner does not return, so the job
+//! that a helper reads after taking a part is the one that the part belongs to. The job's number, in the same word, keeps
+//! a helper that looked at an old job from taking a part of a new one without having seen that it is new.
+//!
+//! Spinning is bounded, on both sides. Where the system has given a helper's processor to somebody else, the owner waits
+//! for the part that the helper was at; it then works alone for a while, twice as long each time, so that a busy machine
+//! costs little.
+
+use super::MAX_THREADS;
+use core::cell::UnsafeCell;
+use core::hint::spin_loop;
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Work to be done for each number below some n, told which thread it is on.
+type Work<'a> = dyn Fn(usize, usize) + Sync + 'a;
+
+/// Looks at `ticket` before a helper sleeps: some tens of microseconds, as long as the owner needs between two products.
+const SPINS: u32 = 20_000;
+/// Jobs that the owner does alone after it had to wait for a helper that was not running, at first and at most.
+const ALONE: [u32; 2] = [512, 1 << 17];
+/// Jobs without such a wait after which the next one counts as the first.
+const CALM: u32 = 1 << 14;
+
+/// Threads that work together. See [`crate::pool`].
+#[derive(Debug, Default)]
+pub struct Pool {
+    /// The job's number in the upper half, the parts that nobody has taken in the lower.
+    ticket: AtomicU64,
+    /// Parts that are not done.
+    unfinished: AtomicU32,
+    job: Job,
+    /// Most threads that will ever take part, the owner counted.
+    capacity: usize,
+    /// Threads that may take part now, the owner counted.
+    n_threads: AtomicUsize,
+    /// Helpers that have come.
+    n_helpers: AtomicUsize,
+    /// Whether someone owns the pool right now: who finds it owned works alone.
+    owned: AtomicBool,
+    closed: AtomicBool,
+    pauses: Pauses,
+    /// Helpers that sleep though they may take part.
+    sleepers: AtomicU32,
+    owner_sleeps: AtomicBool,
+    lock: Mutex<()>,
+    work_came: Condvar,
+    work_done: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Job(UnsafeCell<Option<*const Work<'static>>>);
+
+// SAFETY: written by the owner while no part is to be had and none is unfinished; read by those who have taken a part.
+unsafe impl Sync for Job {}
+// SAFETY: what it points to is `Sync`.
+unsafe impl Send for Job {}
+
+/// When the owner works alone.
+#[derive(Debug, Default)]
+struct Pauses {
+    /// Jobs still to be done alone.
+    left: AtomicU32,
+    /// How long the last pause was; 0 after calm.
+    last: AtomicU32,
+    /// Jobs since the last wait.
+    calm: AtomicU32,
+}
+
+impl Pool {
+    /// A pool of the calling thread. Others come by [`help`](Self::help), until they are `capacity` together, 1 to
+    /// [`MAX_THREADS`].
+    pub fn new(capacity: usize) -> Pool {
+        let capacity = capacity.clamp(1, MAX_THREADS);
+        Pool { capacity, n_threads: AtomicUsize::new(capacity), ..Pool::default() }
+    }
+
+    /// Most threads that will ever work together.
+    pub fn capacity(&self) -> usize {
+        self.capacity.max(1)
+    }
+
+    /// How many threads may work together, the owner counted; those that have not come yet do not.
+    pub fn n_threads(&self) -> usize {
+        self.n_threads.load(Relaxed).min(self.n_helpers.load(Relaxed) + 1).max(1)
+    }
+
+    /// Lets at most `n` threads work together, 1 to [`capacity`](Self::capacity); the others sleep.
+    pub fn set_n_threads(&self, n: usize) {
+        self.n_threads.store(n.clamp(1, self.capacity()), SeqCst);
+        self.pauses.left.store(0, Relaxed);
+        self.pauses.last.store(0, Relaxed);
+        drop(self.lock());
+        self.work_came.notify_all();
+    }
+
+    /// Helps whoever owns work, until the pool is closed. A helper too many returns at once.
+    pub fn help(&self) {
+        let come = |n| (n + 1 < self.capacity()).then_some(n + 1);
+        let Ok(before) = self.n_helpers.fetch_update(SeqCst, SeqCst, come) else { return };
+        let thread = before + 1;
+        while !self.closed.load(SeqCst) {
+            match if self.may_help(thread) { self.take() } else { None } {
+                Some(part) => self.do_part(thread, part),
+                None => self.wait_for_work(thread),
+            }
+        }
+    }
+
+    fn may_help(&self, thread: usize) -> bool {
+        thread < self.n_threads.load(SeqCst)
+    }
+
+    /// Sends the helpers home, those that come later too.
+    pub fn close(&self) {
+        self.closed.store(true, SeqCst);
+        drop(self.lock());
+        self.work_came.notify_all();
+    }
+
+    /// Threads that the next job can count on.
+    pub(super) fn n_ready(&self) -> usize {
+        let left = self.pauses.left.load(Relaxed);
+        if left > 0 {
+            self.pauses.left.store(left - 1, Relaxed);
+            return 1;
+        }
+        self.n_threads()
+    }
+
+    /// Has `work` done for 0 .. `n_parts`, each once.
+    pub(super) fn run(&self, n_parts: usize, work: &Work<'_>) {
+        let n = u32::try_from(n_parts).unwrap_or(0);
+        if n < 2 || self.n_threads() < 2 || self.owned.swap(true, SeqCst) {
+            return (0..n_parts).for_each(|part| work(0, part));
+        }
+        // SAFETY: the lifetime is only made to look longer: this function returns when every part is done, and the job is
+        // read by those alone who have taken a part. Nobody has one now.
+        unsafe { *self.job.0.get() = Some(core::mem::transmute::<*const Work<'_>, *const Work<'static>>(work)) };
+        self.unfinished.store(n, SeqCst);
+        let number = (self.ticket.load(Relaxed) >> 32).wrapping_add(1);
+        self.ticket.store(number << 32 | u64::from(n), SeqCst);
+        if self.sleepers.load(SeqCst) > 0 {
+            drop(self.lock());
+            self.work_came.notify_all();
+        }
+        while let Some(part) = self.take() {
+            self.do_part(0, part);
+        }
+        self.wait_for_helpers();
+        self.owned.store(false, SeqCst);
+    }
+
+    /// Takes a part of the job that is there, if one is left.
+    fn take(&self) -> Option<u32> {
+        let mut ticket = self.ticket.load(SeqCst);
+        loop {
+            let left = ticket as u32;
+            if left == 0 {
+                return None;
+            }
+            match self.ticket.compare_exchange_weak(ticket, ticket - 1, SeqCst, Relaxed) {
+                Ok(_) => return Some(left - 1),
+                Err(now) => ticket = now,
+            }
+        }
+    }
+
+    fn do_part(&self, thread: usize, part: u32) {
+        // SAFETY: this thread has taken a part and not finished it, so the job is there and its owner waits for us.
+        if let Some(work) = unsafe { *self.job.0.get() } {
+            // SAFETY: as above: the borrow that `work` was made from lasts until the owner returns.
+            unsafe { (*work)(thread, part as usize) };
+        }
+        if self.unfinished.fetch_sub(1, SeqCst) == 1 && self.owner_sleeps.load(SeqCst) {
+            drop(self.lock());
+            self.work_done.notify_one();
+        }
+    }
+
+    fn wait_for_work(&self, thread: usize) {
+        let may_help = || self.may_help(thread);
+        let is_work = || self.ticket.load(SeqCst) as u32 != 0 || self.closed.load(SeqCst);
+        if may_help() && spin_until(is_work) {
+            return;
+        }
+        let mut guard = self.lock();
+        while !may_help() && !self.closed.load(SeqCst) {
+            guard = self.work_came.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.sleepers.fetch_add(1, SeqCst);
+        while may_help() && !is_work() {
+            guard = self.work_came.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.sleepers.fetch_sub(1, SeqCst);
+    }
+
+    fn wait_for_helpers(&self) {
+        let is_done = || self.unfinished.load(SeqCst) == 0;
+        if spin_until(is_done) {
+            return self.pauses.note_calm();
+        }
+        self.pauses.begin();
+        let mut guard = self.lock();
+        self.owner_sleeps.store(true, SeqCst);
+        while !is_done() {
+            guard = self.work_done.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.owner_sleeps.store(false, SeqCst);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pauses {
+    fn note_calm(&self) {
+        let calm = self.calm.load(Relaxed).saturating_add(1);
+        self.calm.store(calm, Relaxed);
+        if calm == CALM {
+            self.last.store(0, Relaxed);
+        }
+    }
+
+    fn begin(&self) {
+        let length = (2 * self.last.load(Relaxed)).clamp(ALONE[0], ALONE[1]);
+        self.last.store(length, Relaxed);
+        self.left.store(length, Relaxed);
+        self.calm.store(0, Relaxed);
+    }
+}
+
+/// Whether `is_true` became so before the spins ran out.
+fn spin_until(is_true: impl Fn() -> bool) -> bool {
+    (0..SPINS).any(|_| {
+        spin_loop();
+        is_true()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::thread;
+
+    fn with_helpers(n: usize, test: impl FnOnce(&Pool)) {
+        let pool = Arc::new(Pool::new(n + 1));
+        let helpers: Vec<_> = (0..n)
+            .map(|_| {
+                let pool = Arc::clone(&pool);
+                thread::spawn(move || pool.help())
+            })
+            .collect();
+        while pool.n_threads() < n + 1 {
+            thread::yield_now();
+        }
+        test(&pool);
+        pool.close();
+        helpers.into_iter().for_each(|helper| helper.join().unwrap());
+    }
+
+    const JOBS: usize = if cfg!(miri) { 20 } else { 5_000 };
+
+    #[test]
+    fn every_part_is_done_once_by_any_number_of_threads() {
+        for n_helpers in 0..4 {
+            with_helpers(n_helpers, |pool| {
+                let counts: Vec<AtomicU32> = (0..37).map(|_| AtomicU32::new(0)).collect();
+                for job in 0..JOBS {
+                    let n = 1 + job % counts.len();
+                    pool.run(n, &|thread, part| {
+                        assert!(thread <= n_helpers);
+                        counts[part].fetch_add(1, Relaxed);
+                    });
+                    let done: u32 = counts.iter().map(|count| count.swap(0, Relaxed)).sum();
+                    assert_eq!(done as usize, n, "job {job}");
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn sleeping_helpers_wake_and_idle_ones_stay_out() {
+        with_helpers(2, |pool| {
+            for n_threads in [2, 1, 3] {
+                pool.set_n_threads(n_threads);
+                assert_eq!(pool.n_threads(), n_threads);
+                for _ in 0..if cfg!(miri) { 2 } else { 20 } {
+                    thread::sleep(std::time::Duration::from_millis(1)); // long enough for them to sleep
+                    let seen = AtomicU32::new(0);
+                    pool.run(8, &|thread, _| {
+                        assert!(thread < n_threads || n_threads == 1);
+                        seen.fetch_add(1, Relaxed);
+                    });
+                    assert_eq!(seen.into_inner(), 8);
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn a_job_within_a_job_is_done_alone() {
+        with_helpers(1, |pool| {
+            let seen = AtomicU32::new(0);
+            pool.run(4, &|_, _| {
+                pool.run(3, &|_, _| {
+                    seen.fetch_add(1, Relaxed);
+                });
+            });
+            assert_eq!(seen.into_inner(), 12);
+        });
+    }
+
+    #[test]
+    fn an_owner_that_had_to_wait_works_alone_for_a_while() {
+        let pool = Pool { n_helpers: AtomicUsize::new(1), ..Pool::new(4) };
+        assert_eq!(pool.n_ready(), 2);
+        pool.pauses.begin();
+        pool.pauses.begin();
+        for _ in 0..2 * ALONE[0] {
+            assert_eq!(pool.n_ready(), 1);
+        }
+        assert_eq!(pool.n_ready(), 2);
+        (0..CALM).for_each(|_| pool.pauses.note_calm());
+        pool.pauses.begin();
+        assert_eq!(pool.pauses.left.load(Relaxed), ALONE[0]);
+    }
+}

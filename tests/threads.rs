@@ -1,0 +1,72 @@
+//! Several threads give the bits of one: for every format, however the text is cut and whoever does which part.
+
+mod common;
+
+use common::made::{self, Made, Shape};
+use pagelm::model::{CacheType, Model};
+use pagelm::pool::Pool;
+use pagelm::quant::Format;
+use pagelm::session::Session;
+use std::sync::Arc;
+use std::thread;
+
+/// Wide enough that products, norms and attention are split; heads of 64, three of which share a key.
+const SHAPE: Shape =
+    Shape { n_layer: 1, n_embd: 384, n_head: 6, n_head_kv: 2, n_ff: 512, n_ctx: 80, n_pieces: 300, bytes: false };
+
+fn with_pool<R>(n_threads: usize, test: impl FnOnce(&Arc<Pool>) -> R) -> R {
+    let pool = Arc::new(Pool::new(n_threads));
+    thread::scope(|scope| {
+        (1..n_threads).for_each(|_| drop(scope.spawn(|| pool.help())));
+        while pool.n_threads() < n_threads {
+            thread::yield_now();
+        }
+        let result = test(&pool);
+        pool.close();
+        result
+    })
+}
+
+fn bits(model: &Arc<Model>, cache_type: CacheType, pool: &Arc<Pool>, batch: usize) -> Vec<u32> {
+    let n_vocab = model.config().n_vocab as u32;
+    let tokens: Vec<u32> = (0..77).map(|i| (i * i + 3 * i) % n_vocab).collect();
+    let mut session = Session::with_pool(model.clone(), None, cache_type, pool.clone()).unwrap();
+    let logits = tokens.chunks(batch).flat_map(|piece| session.forward_all(piece).unwrap().to_vec());
+    logits.map(f32::to_bits).collect()
+}
+
+#[test]
+fn any_number_of_threads_gives_the_bits_of_one() {
+    let makers: [fn(Shape, Format) -> Made; 3] = [made::llama, made::gpt2, made::qwen2];
+    for (make, format) in makers.into_iter().zip([Format::Q8_0, Format::Q4_0, Format::F16]) {
+        let model = make(SHAPE, format).load();
+        for cache_type in [CacheType::F32, CacheType::Q8_0] {
+            let want = bits(&model, cache_type, &Arc::new(Pool::new(1)), 64);
+            for n_threads in [2, 3] {
+                with_pool(n_threads, |pool| {
+                    for batch in [1, 64] {
+                        let name = format.name();
+                        assert!(bits(&model, cache_type, pool, batch) == want, "{name}, {n_threads} threads, {batch}");
+                    }
+                    pool.set_n_threads(1);
+                    assert!(bits(&model, cache_type, pool, 7) == want, "{n_threads} threads, all but one idle");
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn two_sessions_may_share_a_pool() {
+    let model = made::llama(SHAPE, Format::Q4_0).load();
+    let want = bits(&model, CacheType::F32, &Arc::new(Pool::new(1)), 64);
+    with_pool(2, |pool| {
+        thread::scope(|scope| {
+            let runs = [1, 64].map(|batch| {
+                let (model, want) = (&model, &want);
+                scope.spawn(move || assert!(bits(model, CacheType::F32, pool, batch) == *want))
+            });
+            runs.into_iter().for_each(|run| run.join().unwrap());
+        });
+    });
+}
