@@ -110,6 +110,16 @@ test("the best peer is the fastest of each round, named by its median", () => {
   assert.equal(engine, "candle");
 });
 
+test("a round without the best peer does not count", () => {
+  const record = made({ candle: [20], "wllama-2": [15, 16, 14] });
+  const { rounds, engine } = best(record, ["candle", "wllama-2"], {
+    threads: 1,
+    model: "135M-Q4_0",
+    measure: "decode",
+  });
+  assert.deepEqual([engine, ...rounds], ["candle", [1, 20]]);
+});
+
 test("a target is met by the median, not met below it, and not measured without samples", () => {
   const row = tableResults(made(speeds)).find(({ model }) => model === "135M-Q4_0");
   assert.deepEqual(row?.results.map(verdict), ["not met", "met", "not measured", "not measured"]);
