@@ -2,10 +2,11 @@
 
     python3 bench/models.py [FOLDER] [--only 135M-Q4_0 …]
 
-Weights are random, from a fixed seed. A matrix keeps the size of what it multiplies, and logits deviate by about 1: with
-larger embeddings, which are the output as well, each token would only repeat itself. Ends of text are never the likeliest. A shape is written as F16 and then quantized by llama.cpp's own
-`llama-quantize` (run `native.py build` first), so that every tensor has the format that a real file of that name has:
-outputs that are kept at more bits, and other formats where rows are not multiples of 256.
+Weights are random, from a fixed seed. A matrix keeps the size of what it multiplies, and logits deviate by about 1:
+with larger embeddings, which are the output as well, each token would only repeat itself. Ends of text are never the
+likeliest. A shape is written as F16 and then quantized by llama.cpp's own `llama-quantize` (run `native.py build`
+first), so that every tensor has the format that a real file of that name has: outputs that are kept at more bits, and
+other formats where rows are not multiples of 256.
 
 `FOLDER/models.json` says what there is: {ID: {file, file_bytes, bytes_per_token, sha256, …}}, where `bytes_per_token`
 is what a decoded token must read of the weights, and `words` are texts of one token each. What is there and was made
@@ -13,6 +14,8 @@ by the same recipe is left alone.
 """
 
 import argparse
+import ast
+import hashlib
 import json
 import subprocess
 import zlib
@@ -175,13 +178,20 @@ def describe(path: Path, name: str, recipe: str) -> dict:
 
 def recipe_of(name: str, quant: str) -> str:
     """What a file is made from: these sources, the packages, and the quantizer. The same recipe, the same file."""
-    import hashlib
-
     import native
 
-    here = Path(__file__).parent
-    sources = [environment.digest(here / source) for source in ("models.py", "vocabulary.py", "requirements.txt")]
-    return hashlib.sha256(json.dumps([*sources, native.SHA256, name, quant]).encode()).hexdigest()
+    code = [code_of(environment.HERE / source) for source in ("models.py", "vocabulary.py")]
+    parts = [*code, environment.REQUIREMENTS.read_text(), native.SHA256, name, quant]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def code_of(source: Path) -> str:
+    """A source's code, as a tree: what is written about it may change without its files being made anew."""
+    tree = ast.parse(source.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    return ast.dump(tree)
 
 
 def make(folder: Path, name: str, quants: list[str], known: dict) -> None:

@@ -63,7 +63,7 @@ function targets(record) {
   const stated = "The targets are stated for one thread on a machine with AVX-VNNI, with ratios taken in one run.";
   const here = hasVnni(record)
     ? "This machine has it."
-    : "**This machine has no AVX-VNNI.** They stand\nhere as they were set, beside what it reached without.";
+    : "**This machine has no AVX-VNNI.** They stand here as they were set, beside what it reached without.";
   const head = [
     "",
     "decode vs best wasm peer",
@@ -74,11 +74,12 @@ function targets(record) {
   const rows = tableResults(record).map(({ model, results }) => [model.replace("-", " "), ...results.map(resultCell)]);
   return `## Targets
 
-${stated} ${here}
+${stated}
+${here}
 
 ${table(head, rows)}
 
-The best peer is, in each round, whichever is fastest in that round; named is the one with the highest median. Ours is
+The best peer is the one with the highest median, which is named, or another where that was faster in a round. Ours is
 the \`relaxed\` build with one thread.`;
 }
 

@@ -145,7 +145,8 @@ export function ratios(numerator, denominator) {
 }
 
 /**
- * The fastest of several engines: in each round the highest value of any of them, and who is highest most of the time.
+ * The fastest of several engines: who has the highest median, and, in each round that this one ran in, the highest value
+ * of any of them. A slow step is not repeated, so other rounds may lack the very engine that is to be beaten.
  *
  * @param {BenchRecord} record
  * @param {string[]} engines
@@ -163,7 +164,8 @@ export function best(record, engines, query) {
     const middle = spread(values.values())?.median ?? -Infinity;
     if (middle > leader.median) leader = { engine, median: middle };
   }
-  return { rounds, engine: leader.engine };
+  const ran = leader.engine === undefined ? new Map() : byRound(record, { ...query, engine: leader.engine });
+  return { rounds: new Map([...rounds].filter(([round]) => ran.has(round))), engine: leader.engine };
 }
 
 /** What makes a record another than the usual run, in words; empty for the usual one. @param {BenchRecord} record */

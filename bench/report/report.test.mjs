@@ -1,65 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bars, chart } from "./chart.mjs";
 import { digits, quoted, range, table } from "./format.mjs";
+import { made, speeds } from "./made.mjs";
 import { page } from "./page.mjs";
 import { best, byRound, condition, median, ratios, spread } from "./record.mjs";
 import { furtherResults, tableResults, verdict } from "./targets.mjs";
 
 /** @typedef {import("./record.mjs").BenchRecord} BenchRecord */
-
-/** A record of invented numbers: `values[engine]` are the speeds of decode(64) after 128, round by round. */
-/** @param {Record<string, number[]>} values @param {Partial<BenchRecord>} [rest] @returns {BenchRecord} */
-function made(values, rest = {}) {
-  const samples = Object.entries(values).flatMap(([engine, speeds]) =>
-    speeds.map(
-      (value, idx) =>
-        /** @type {import("./record.mjs").Sample} */ ({
-          ...{
-            engine,
-            threads: 1,
-            model: "135M-Q4_0",
-            measure: "decode",
-            n: 64,
-            depth: 128,
-            round: idx + 1,
-            value,
-            unit: "tokens/s",
-          },
-        }),
-    ),
-  );
-  return {
-    schema: 1,
-    date: "2000-01-02T03:04:05Z",
-    machine: {
-      cpu: "Made Up 1",
-      flags: ["avx2"],
-      cores: 2,
-      memory_bytes: 8e9,
-      os: "None",
-      chromium: "Chrome/1",
-      node: "v20",
-    },
-    commit: "abc",
-    options: { browser: "chromium", chromium_flags: [] },
-    roofline: { wasm_read_gb_s: { 1: [10, 12, 11] }, native_read_gb_s: { 1: [20] } },
-    engines: Object.fromEntries(
-      Object.keys(values).map((id) => [id, { version: "1", driven_by: "hand", wasm_gzip_bytes: 1000 }]),
-    ),
-    models: { "135M-Q4_0": { file_bytes: 90e6, bytes_per_token: 88e6 } },
-    samples,
-    failures: [],
-    ...rest,
-  };
-}
-
-const speeds = {
-  "pagelm-relaxed": [100, 110, 90],
-  candle: [20, 30, 25],
-  "wllama-2": [25, 22, 20],
-  "llama.cpp": [100, 100, 100],
-};
 
 test("medians, spreads and ratios are those of rounds", () => {
   assert.equal(median([3, 1, 2]), 2);
@@ -108,6 +55,16 @@ test("the best peer is the fastest of each round, named by its median", () => {
   });
   assert.deepEqual([...rounds.values()], [25, 30, 25]);
   assert.equal(engine, "candle");
+});
+
+test("a round without the best peer does not count", () => {
+  const record = made({ candle: [20], "wllama-2": [15, 16, 14] });
+  const { rounds, engine } = best(record, ["candle", "wllama-2"], {
+    threads: 1,
+    model: "135M-Q4_0",
+    measure: "decode",
+  });
+  assert.deepEqual([engine, ...rounds], ["candle", [1, 20]]);
 });
 
 test("a target is met by the median, not met below it, and not measured without samples", () => {
@@ -185,19 +142,4 @@ test("the page says what the machine lacks, what is met, and what failed", () =>
   assert.doesNotMatch(text, /undefined|NaN|\[object/);
   record.machine.flags.push("avx_vnni");
   assert.match(page([{ path: "a.json", record }], { hasNotes: false }), /This machine has it\./);
-});
-
-test("the chart is an SVG with a bar for each engine beside native", async () => {
-  const record = made(speeds);
-  assert.deepEqual(
-    bars(record).map(({ engine, median }) => [engine, median]),
-    [
-      ["pagelm-relaxed", 1],
-      ["candle", 0.25],
-      ["wllama-2", 0.22],
-    ],
-  );
-  const svg = await chart(record);
-  assert.match(svg, /^<svg .*candle.*<\/svg>\n$/s);
-  assert.doesNotMatch(svg, /NaN|undefined/);
 });

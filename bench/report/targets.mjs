@@ -1,8 +1,8 @@
 /**
  * The targets, as they were set before anything was measured, and what a set of records says about each.
  *
- * A ratio is taken within each round, and its median is what counts. Against "the best peer" it is taken to whichever
- * peer is fastest in that very round.
+ * A ratio is taken within each round, and its median is what counts. "The best peer" is the one with the highest median,
+ * or another in a round where that was faster.
  *
  * @typedef {import("./record.mjs").BenchRecord} BenchRecord
  * @typedef {import("./record.mjs").Spread} Spread

@@ -2,13 +2,10 @@ import type { BenchmarkOptions, BenchmarkReport } from "pagelm";
 import { make, need } from "./dom.js";
 import { formatSpeed, plural } from "./format.js";
 
-/** What was measured; a build with threads also says how many there were. */
-type Measured = BenchmarkReport & { threads?: number };
-
 /** What the meter asks for. */
 export interface MeterEvents {
   /** Measures the model that is here. */
-  measure(signal: AbortSignal): Promise<Measured>;
+  measure(signal: AbortSignal): Promise<BenchmarkReport>;
   failed(thrown: unknown): void;
 }
 
@@ -86,11 +83,11 @@ export class Meter {
 }
 
 /** The numbers, and how they came about. */
-function describe({ promptTokens, genTokens, prefillMs, decodeMs, build, threads }: Measured): HTMLElement[] {
+function describe({ promptTokens, genTokens, prefillMs, decodeMs, build, threads }: BenchmarkReport): HTMLElement[] {
   const rows: [string, string][] = [
     ["Reads", formatSpeed(promptTokens, prefillMs) || TOO_QUICK],
     ["Writes", formatSpeed(genTokens, decodeMs) || TOO_QUICK],
-    ["Engine", threads === undefined ? `${build} build` : `${build} build, ${plural(threads, "thread")}`],
+    ["Engine", `${build} build, ${plural(threads, "thread")}`],
   ];
   const facts = make("dl", "", { className: "model-facts" });
   facts.append(...rows.flatMap(([term, value]) => [make("dt", term), make("dd", value)]));

@@ -125,7 +125,7 @@ describe.skipIf(!chromium)("the page in Chromium", () => {
     expect(await measure()).toEqual(["Stop measuring", "Measuring. This takes a few seconds."]);
     expect(await waitForText(page, "measured", /Writes/)).toMatch(
       // The engine that is none may take no time at all.
-      /^Reads\s+(.+ tokens\/s|too quick to tell)\s+Writes\s+[\d,.]+ tokens\/s\s+Engine\s+\w+ build\s+With this model, just now: 128 /,
+      /^Reads\s+(.+ tokens\/s|too quick to tell)\s+Writes\s+[\d,.]+ tokens\/s\s+Engine\s+[\w-]+ build, \d+ threads?\s+With this model, just now: 128 /,
     );
     expect(await textOf(page, "measure")).toBe("How fast is this device?");
     expect(await page.evaluate(() => document.activeElement?.id)).toBe("measure");

@@ -92,7 +92,7 @@ test("the device's speed is measured with the model that is here, with no reques
   const [prefill, decode] = [reads, writes].map((speed) => Number(speed?.replaceAll(",", "")));
   expect(prefill).toBeGreaterThan(decode as number);
   expect(decode).toBeGreaterThan(1);
-  expect(await read(page, "measured")).toMatch(/(simd128|relaxed)\S* build/);
+  expect(await read(page, "measured")).toMatch(/(simd128|relaxed)\S* build, \d+ threads?/);
   expect(requests).toEqual([]);
   expect((await write(PROMPT, 7, 60)).length).toBeGreaterThan(60);
   expect(errors).toEqual([]);
