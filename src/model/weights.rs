@@ -163,10 +163,6 @@ fn check(config: &Config, gguf: &Gguf) -> Result<()> {
                 tensor.name, tensor.shape
             )));
         }
-        if tensor.format.row().dequantize.is_none() {
-            let Error::Unsupported(text) = crate::tensor::unsupported(tensor.format) else { continue };
-            return Err(Error::Unsupported(format!("tensor {}: {text}", tensor.name)));
-        }
     }
     match first_missing(config, |name| gguf.tensor(name).is_some()) {
         Some(name) => Err(Error::Format(format!("the tensor {name} is missing: the file is damaged"))),

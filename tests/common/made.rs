@@ -1,5 +1,6 @@
 //! Models made on the spot: small, random, and sound unless a test changes them.
 
+use super::blocks;
 use pagelm::gguf::{Array, Gguf, Metadata, Value, ValueType};
 use pagelm::model::{Loader, Model};
 use pagelm::quant::{Format, float};
@@ -223,7 +224,7 @@ impl Made {
         let mut made = self.clone();
         for tensor in &mut made.tensors {
             let mut values = vec![0.0; tensor.shape.iter().product::<u64>() as usize];
-            tensor.format.row().dequantize.unwrap()(&tensor.bytes, &mut values);
+            tensor.format.dequantize(&tensor.bytes, &mut values);
             tensor.bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
             tensor.format = Format::F32;
         }
@@ -279,19 +280,18 @@ pub fn noise(n: usize, size: f32, seed: u32) -> Vec<f32> {
 pub fn random(format: Format, n: usize, size: f32, seed: u32) -> Vec<u8> {
     let row = format.row();
     let mut bytes = vec![0; n / row.block_len * row.block_bytes];
-    match (row.quantize, format) {
-        (Some(quantize), _) => quantize(&noise(n, size, seed), &mut bytes),
-        (None, Format::BF16) => {
+    match format.quantizer() {
+        Some(quantize) => quantize(&noise(n, size, seed), &mut bytes),
+        None if format == Format::BF16 => {
             bytes = noise(n, size, seed).iter().flat_map(|x| ((x.to_bits() >> 16) as u16).to_le_bytes()).collect();
         }
-        (None, Format::Q6_K) => {
+        None => {
             let mut rng = Rng::new(seed);
             bytes.iter_mut().for_each(|byte| *byte = rng.next_u64() as u8);
-            // x = d · scale · quant, with scales up to ±128 and quants up to ±32
-            let d = float::f32_to_f16(size / (128.0 * 32.0)).to_le_bytes();
-            bytes.chunks_exact_mut(210).for_each(|block| block[208..].copy_from_slice(&d));
+            bytes
+                .chunks_exact_mut(row.block_bytes)
+                .for_each(|block| blocks::tame(row.name, block, size, float::f32_to_f16));
         }
-        _ => panic!("{} cannot be made", format.name()),
     }
     bytes
 }
