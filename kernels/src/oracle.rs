@@ -59,6 +59,7 @@ pub fn float_row(w: &[f32], x: &[f32]) -> f32 {
 
 /// One row of quants times one input: for each run, (d · x.d) times the exact sum of scale · q · x.q is added, then
 /// (dmin · x.d) times the exact sum of min · x.q taken off.
+#[inline(never)]
 pub fn quant_row(runs: &[Run], x: &[Activation]) -> f32 {
     let mut sum = 0f32;
     for (run, x) in runs.iter().zip(x) {

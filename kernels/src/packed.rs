@@ -100,17 +100,20 @@ pub(crate) trait QuantBlock: Pod {
     fn accumulate<D: Dot, const N: usize>(&self, dot: D, x: [&Activation; N], sums: &mut [Rows; N]);
 }
 
-/// Each layout's rows one by one, for those who pack them and those who look into them.
+/// Each layout's rows one by one, for those who pack them and those who look into them. `#[inline]`, here and below, so
+/// that they are compiled where they are called, which is the part that is compiled for size.
 macro_rules! rows_as_runs {
     ($block:ident as $run_type:ident, $b:ident, $row:ident => $run:expr, $from:ident => $put:block) => {
         impl $block {
             /// Row `row` (taken modulo 8).
+            #[inline]
             pub fn run(&self, row: usize) -> $run_type {
                 let ($b, $row) = (self, row % 8);
                 $run
             }
 
             /// Sets row `row` (taken modulo 8); the layout must have room for what the run holds.
+            #[inline]
             pub fn put(&mut self, row: usize, run: &$run_type) {
                 let ($b, $row, $from) = (self, row % 8, run);
                 $put
@@ -165,20 +168,24 @@ rows_as_runs!(Q4Tx8 as Codes, block, row => Codes {
     put_nibbles(&mut block.q, row, run.code);
 });
 
+#[inline]
 fn bytes(q: &[[u8; 32]; 8], row: usize) -> [u8; 32] {
     core::array::from_fn(|k| q[k / 4][row * 4 + k % 4])
 }
 
+#[inline]
 fn put_bytes(q: &mut [[u8; 32]; 8], row: usize, run: [u8; 32]) {
     for (step, four) in q.iter_mut().zip(run.as_chunks::<4>().0) {
         step[row * 4..row * 4 + 4].copy_from_slice(four);
     }
 }
 
+#[inline]
 fn nibbles(q: &[[u8; 32]; 4], row: usize) -> [u8; 32] {
     core::array::from_fn(|k| q[k / 8][row * 4 + k % 4] >> (k / 4 % 2 * 4) & 15)
 }
 
+#[inline]
 fn put_nibbles(q: &mut [[u8; 32]; 4], row: usize, run: [u8; 32]) {
     for (pair, eight) in q.iter_mut().zip(run.as_chunks::<8>().0) {
         for k in 0..4 {
