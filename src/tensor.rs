@@ -419,11 +419,6 @@ mod tests {
         let mut bytes = vec![0; n / row.block_len * row.block_bytes];
         match format.quantizer() {
             Some(quantize) => quantize(&noise(n, seed), &mut bytes),
-            None if format == Format::BF16 => {
-                for (raw, x) in bytes.as_chunks_mut::<2>().0.iter_mut().zip(noise(n, seed)) {
-                    *raw = ((x.to_bits() >> 16) as u16).to_le_bytes();
-                }
-            }
             None => {
                 bytes.iter_mut().zip(noise(1 << 20, seed)).for_each(|(b, x)| *b = (x * 1000.0) as i32 as u8);
                 for (i, block) in bytes.chunks_exact_mut(row.block_bytes).enumerate() {

@@ -12,8 +12,8 @@
 
 mod common;
 
-use common::blocks::{scale_bits, set_scale};
 use common::data::{floats, needs, read};
+use common::made::blocks::{scale_bits, set_scale};
 use libtest_mimic::{Arguments, Trial};
 use pagelm::quant::{FORMATS, Format, FormatRow};
 use std::process::ExitCode;
@@ -59,6 +59,17 @@ const GENERATED: &[(Format, u64)] = &[
     (Format::Q2_0, 0x5743_3a59_8dbe_2256),
 ];
 
+/// The fingerprint of what gguf-py makes of [`values`], printed by the same script.
+const QUANTIZED: &[(Format, u64)] = &[
+    (Format::F16, 0x31e6_68c4_329e_9153),
+    (Format::BF16, 0x88d9_2161_89cb_6495),
+    (Format::Q4_0, 0xd0c4_0c18_fa76_1b62),
+    (Format::Q4_1, 0x83ad_4e13_045d_9b2f),
+    (Format::Q5_0, 0xab76_0640_2914_95c4),
+    (Format::Q5_1, 0xf1f7_0e5b_2a1e_b273),
+    (Format::Q8_0, 0x1aae_e1cd_56df_19d9),
+];
+
 fn main() -> ExitCode {
     let mut trials = Vec::new();
     for (format, floats) in GENERATED {
@@ -69,6 +80,16 @@ fn main() -> ExitCode {
             format.dequantize(&generated(row), &mut got);
             let bytes: Vec<u8> = got.iter().flat_map(|x| x.to_le_bytes()).collect();
             assert_eq!(fingerprint(&bytes), *floats);
+            Ok(())
+        }));
+    }
+    for (format, bytes) in QUANTIZED {
+        let test = format!("generated_floats_become_the_same_{}", format.name().to_lowercase());
+        trials.push(Trial::test(test, || {
+            let values = values();
+            let mut got = vec![0; format.bytes_for(values.len() as u64).unwrap() as usize];
+            format.quantizer().unwrap()(&values, &mut got);
+            assert_eq!(fingerprint(&got), *bytes);
             Ok(())
         }));
     }
@@ -115,6 +136,21 @@ fn generated(row: &FormatRow) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// Blocks of 32 floats from a small generator, of sizes that f16 can hold and of such that it cannot; the first block is
+/// zeros, the second all the same.
+fn values() -> Vec<f32> {
+    let mut state = 1u32;
+    let value = |i: usize| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        match i / 32 {
+            0 => 0.0,
+            1 => 1.5,
+            block => ((state >> 8) as f32 / (1 << 24) as f32 - 0.5) * 2f32.powi(block as i32 % 21 - 14),
+        }
+    };
+    (0..32 * BLOCKS).map(value).collect()
 }
 
 fn file(format: Format, end: &str) -> Vec<u8> {

@@ -11,6 +11,7 @@ mod q4_0;
 mod q6_k;
 mod q8_0;
 mod runs;
+mod write;
 
 pub use codes::Codebook;
 pub use q4_0::BlockQ4_0;
@@ -152,7 +153,11 @@ impl Format {
         match self {
             Format::F32 => Some(float::quantize_f32),
             Format::F16 => Some(float::quantize_f16),
+            Format::BF16 => Some(float::quantize_bf16),
             Format::Q4_0 => Some(q4_0::quantize),
+            Format::Q4_1 => Some(write::q4_1),
+            Format::Q5_0 => Some(write::q5_0),
+            Format::Q5_1 => Some(write::q5_1),
             Format::Q8_0 => Some(q8_0::quantize),
             _ => None,
         }
