@@ -7,7 +7,7 @@
 mod common;
 
 use common::alloc::measure;
-use common::blocks::set_scale;
+use common::made::blocks::set_scale;
 use common::made::{self, Made, Shape, TINY};
 use pagelm::error::{Error, Result};
 use pagelm::gguf::{Array, Gguf, Value, ValueType};

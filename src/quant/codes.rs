@@ -236,7 +236,7 @@ fn half_of_fp8(x: u8) -> f32 {
     match (x, exponent) {
         (0x7f, _) => 0.0,
         (_, 0) => f32::from(fraction) * (1.0 / 1024.0),
-        _ => f32::from_bits(u32::from(exponent) + 119 << 23 | u32::from(fraction) << 20),
+        _ => f32::from_bits((u32::from(exponent) + 119) << 23 | u32::from(fraction) << 20),
     }
 }
 

@@ -96,7 +96,7 @@ fn iq4_nl(b: &[u8; 18]) -> Run {
 /// 48 bytes of five ternary digits each, 4 of four, d: `d · (digit − 1)`. A byte is the fraction 0.digits in 256ths,
 /// rounded up: times a power of three modulo 256, it has the digit that is asked for before the point of its triple.
 fn tq1_0(b: &[u8; 54], run: usize) -> Run {
-    let digit = |byte: u8, n: usize| (u16::from(byte.wrapping_mul([1, 3, 9, 27, 81][n])) * 3 >> 8) as i8 - 1;
+    let digit = |byte: u8, n: usize| ((u16::from(byte.wrapping_mul([1, 3, 9, 27, 81][n])) * 3) >> 8) as i8 - 1;
     Run::plain(
         half(b, 52),
         from_fn(|k| match run * 32 + k {

@@ -1,11 +1,13 @@
 //! Models made on the spot: small, random, and sound unless a test changes them.
 
-use super::blocks;
 use pagelm::gguf::{Array, Gguf, Metadata, Value, ValueType};
 use pagelm::model::{Loader, Model};
 use pagelm::quant::{Format, float};
 use pagelm::sampler::Rng;
 use std::sync::Arc;
+
+#[path = "blocks.rs"]
+pub mod blocks;
 
 /// A model's shape, before it is a file.
 #[derive(Debug, Clone, Copy)]
@@ -282,9 +284,6 @@ pub fn random(format: Format, n: usize, size: f32, seed: u32) -> Vec<u8> {
     let mut bytes = vec![0; n / row.block_len * row.block_bytes];
     match format.quantizer() {
         Some(quantize) => quantize(&noise(n, size, seed), &mut bytes),
-        None if format == Format::BF16 => {
-            bytes = noise(n, size, seed).iter().flat_map(|x| ((x.to_bits() >> 16) as u16).to_le_bytes()).collect();
-        }
         None => {
             let mut rng = Rng::new(seed);
             bytes.iter_mut().for_each(|byte| *byte = rng.next_u64() as u8);

@@ -4,6 +4,5 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 pub mod alloc;
-pub mod blocks;
 pub mod data;
 pub mod made;
