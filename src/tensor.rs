@@ -5,9 +5,9 @@
 //! and no other does. Rows are padded to a multiple of eight with zeros.
 
 use crate::error::{Error, Result};
-use crate::kernels::{self, Activation, Bf16x8, F16x8, Q4Kx8, Q4x8, Q6Kx8, Q8x8, Run, Submatrix};
+use crate::kernels::{self, Activation, Bf16x8, F16x8, Q4Kx8, Q4Tx8, Q4x8, Q6Kx8, Q8x8, Run, Submatrix};
 use crate::pool::Pool;
-use crate::quant::{FORMATS, Format, run_of, value};
+use crate::quant::{Codebook, Format, run_of, value};
 use bytemuck::allocation::try_zeroed_vec;
 use bytemuck::{Pod, Zeroable, cast_slice, cast_slice_mut};
 
@@ -21,6 +21,7 @@ enum Packed {
     Q4(Vec<Q4x8>),
     Q4K(Vec<Q4Kx8>),
     Q6K(Vec<Q6Kx8>),
+    Q4T(Vec<Q4Tx8>),
 }
 
 /// Runs `$body` with `$w` bound to the vector of whichever layout `$packed` is.
@@ -34,6 +35,7 @@ macro_rules! with_packed {
             Packed::Q4($w) => $body,
             Packed::Q4K($w) => $body,
             Packed::Q6K($w) => $body,
+            Packed::Q4T($w) => $body,
         }
     };
 }
@@ -136,6 +138,7 @@ impl Tensor {
             Packed::Q4(w) => self.split(out, w, inputs.quants(x, pool), pool, kernels::matmul_q4),
             Packed::Q4K(w) => self.split(out, w, inputs.quants(x, pool), pool, kernels::matmul_q4k),
             Packed::Q6K(w) => self.split(out, w, inputs.quants(x, pool), pool, kernels::matmul_q6k),
+            Packed::Q4T(w) => self.split(out, w, inputs.quants(x, pool), pool, kernels::matmul_q4t),
         }
     }
 
@@ -180,6 +183,12 @@ impl Tensor {
             Packed::Q4(w) => self.run_row(out, group, |block| w[block].run(lane)),
             Packed::Q4K(w) => self.run_row(out, group, |block| w[block].run(lane)),
             Packed::Q6K(w) => self.run_row(out, group, |block| w[block].run(lane)),
+            Packed::Q4T(w) => {
+                for (out, block) in out.as_chunks_mut::<32>().0.iter_mut().zip(&w[group * (self.columns / 32)..]) {
+                    let codes = block.run(lane);
+                    out.iter_mut().enumerate().for_each(|(k, out)| *out = codes.value(k));
+                }
+            }
         }
     }
 
@@ -217,44 +226,55 @@ pub struct Buffer {
 /// read: the file's own size where the layout has that size, but for rows padded to a multiple of eight.
 pub fn bytes_needed(format: Format, rows: u64, columns: u64) -> u64 {
     let cells = rows.div_ceil(8).saturating_mul(8).saturating_mul(columns);
-    let block = match format {
-        Format::IQ4_NL => size_of::<Q8x8>(),
-        Format::Q4_1 | Format::Q4_K => size_of::<Q4Kx8>(),
-        Format::Q5_0 | Format::Q5_1 | Format::Q5_K | Format::Q6_K => size_of::<Q6Kx8>(),
-        _ => return format.bytes_for(cells).unwrap_or(u64::MAX),
-    };
-    (cells / 256).saturating_mul(block as u64)
+    let (block, columns) = with_packed!(&Packed::empty(format), w => size_of_block(w));
+    (cells / (8 * columns as u64)).saturating_mul(block as u64)
+}
+
+/// Bytes and columns of one block of a layout.
+fn size_of_block<B>(_: &[B]) -> (usize, usize) {
+    // Blocks of floats are one column; those of integers, all larger, are 32.
+    let bytes = size_of::<B>();
+    (bytes, if bytes > 32 { 32 } else { 1 })
+}
+
+impl Packed {
+    /// No weights, in the layout that this format is packed into.
+    fn empty(format: Format) -> Packed {
+        match format {
+            Format::F32 => Packed::F32(Vec::new()),
+            Format::F16 => Packed::F16(Vec::new()),
+            Format::BF16 => Packed::Bf16(Vec::new()),
+            Format::Q8_0 | Format::IQ4_NL => Packed::Q8(Vec::new()),
+            Format::Q4_0 | Format::TQ1_0 | Format::TQ2_0 | Format::Q1_0 | Format::Q2_0 => Packed::Q4(Vec::new()),
+            Format::Q4_1 | Format::Q4_K => Packed::Q4K(Vec::new()),
+            Format::Q5_0 | Format::Q5_1 | Format::Q2_K | Format::Q5_K | Format::Q6_K => Packed::Q6K(Vec::new()),
+            Format::IQ1_S | Format::IQ1_M | Format::IQ2_XXS | Format::IQ2_XS | Format::IQ2_S | Format::IQ3_XXS => {
+                Packed::Q4T(Vec::new())
+            }
+            Format::IQ3_S | Format::Q3_K | Format::IQ4_XS | Format::MXFP4 | Format::NVFP4 => Packed::Q4T(Vec::new()),
+        }
+    }
 }
 
 impl Buffer {
-    /// Room for a matrix of `rows` × `columns` in a format that can be run.
+    /// Room for a matrix of `rows` × `columns`.
     ///
     /// # Errors
-    /// `Unsupported` for a format without a packed layout, `Format` for rows that are no whole blocks, `Limit` where
-    /// memory does not suffice.
+    /// `Format` for rows that are no whole blocks, `Limit` where memory does not suffice.
     pub fn new(format: Format, rows: usize, columns: usize) -> Result<Buffer> {
-        let padded = rows.next_multiple_of(8);
         let (Some(file_bytes), Some(cells)) =
-            (format.bytes_for(rows as u64 * columns as u64), (padded / 8).checked_mul(columns))
+            (format.bytes_for(rows as u64 * columns as u64), rows.div_ceil(8).checked_mul(columns))
         else {
             return Err(Error::Format(format!("{rows} rows of {columns} are no whole blocks of {}", format.name())));
         };
         // More than can be addressed is more than can be had: the allocator says so below.
         let file_bytes = usize::try_from(file_bytes).unwrap_or(usize::MAX);
-        let mut raw = Vec::new();
-        let filling = match format {
-            Format::F32 => Packed::F32(zeros(cells)?),
-            Format::F16 => Packed::F16(zeros(cells)?),
-            Format::BF16 => Packed::Bf16(zeros(cells)?),
-            Format::Q8_0 => Packed::Q8(zeros(cells / 32)?),
-            Format::Q4_0 => Packed::Q4(zeros(cells / 32)?),
-            Format::IQ4_NL => Packed::Q8(Vec::new()),
-            Format::Q4_1 | Format::Q4_K => Packed::Q4K(Vec::new()),
-            Format::Q5_0 | Format::Q5_1 | Format::Q5_K | Format::Q6_K => Packed::Q6K(Vec::new()),
-            other => return Err(unsupported(other)),
-        };
-        if with_packed!(&filling, w => w.is_empty()) {
-            raw = zeros(file_bytes)?;
+        let (mut filling, mut raw) = (Packed::empty(format), Vec::new());
+        match format {
+            Format::F32 | Format::F16 | Format::BF16 | Format::Q8_0 | Format::Q4_0 => {
+                with_packed!(&mut filling, w => *w = zeros(cells / size_of_block(w).1)?);
+            }
+            _ => raw = zeros(file_bytes)?,
         }
         Ok(Buffer { format, rows, columns, file_bytes, filling, raw })
     }
@@ -273,7 +293,8 @@ impl Buffer {
     /// # Errors
     /// `Format` where a weight or a scale is infinite or no number: its products would differ between machines.
     pub fn pack(mut self) -> Result<Tensor> {
-        let (columns, blocks) = (self.columns, self.columns / 32);
+        let (format, columns, blocks) = (self.format, self.columns, self.columns / 32);
+        let runs = |block: &[u8], run| run_of(format, block, run);
         match &mut self.filling {
             Packed::F32(w) => interleave(w, columns, |group, raw: &[f32]| {
                 for (k, column) in group.iter_mut().enumerate() {
@@ -283,28 +304,23 @@ impl Buffer {
             Packed::F16(w) => interleave(w, columns, |group, raw: &[u16]| pack_half(cast_slice_mut(group), raw))?,
             Packed::Bf16(w) => interleave(w, columns, |group, raw: &[u16]| pack_half(cast_slice_mut(group), raw))?,
             Packed::Q8(w) if self.raw.is_empty() => interleave(w, blocks, pack_q8)?,
-            Packed::Q4(w) => interleave(w, blocks, pack_q4)?,
-            Packed::Q8(w) => pack_runs(self.format, w, &self.raw, self.rows, blocks, Q8x8::put)?,
-            Packed::Q4K(w) => pack_runs(self.format, w, &self.raw, self.rows, blocks, Q4Kx8::put)?,
-            Packed::Q6K(w) => pack_runs(self.format, w, &self.raw, self.rows, blocks, Q6Kx8::put)?,
+            Packed::Q4(w) if self.raw.is_empty() => interleave(w, blocks, pack_q4)?,
+            Packed::Q8(w) => pack_runs(format, w, &self.raw, blocks, runs, Q8x8::put)?,
+            Packed::Q4(w) => pack_runs(format, w, &self.raw, blocks, runs, Q4x8::put)?,
+            Packed::Q4K(w) => pack_runs(format, w, &self.raw, blocks, runs, Q4Kx8::put)?,
+            Packed::Q6K(w) => pack_runs(format, w, &self.raw, blocks, runs, Q6Kx8::put)?,
+            Packed::Q4T(w) => {
+                let book = Codebook::new(format);
+                pack_runs(format, w, &self.raw, blocks, |block, run| book.codes(block, run), Q4Tx8::put)?;
+            }
         }
-        let tensor = Tensor { format: self.format, rows: self.rows, columns, packed: self.filling };
+        let tensor = Tensor { format, rows: self.rows, columns, packed: self.filling };
         if tensor.is_finite() {
             Ok(tensor)
         } else {
             Err(Error::Format("holds a weight that is infinite or no number".into()))
         }
     }
-}
-
-/// What a format that cannot be run yet is answered with.
-pub fn unsupported(format: Format) -> Error {
-    let runnable: Vec<&str> = FORMATS.iter().filter(|row| row.dequantize.is_some()).map(|row| row.name).collect();
-    Error::Unsupported(format!(
-        "{} weights cannot be run yet; {} can: quantize the model to one of these",
-        format.name(),
-        runnable.join(", ")
-    ))
 }
 
 /// Rearranges eight rows at a time in place: each group's bytes are copied aside as `R`s and written back by `pack`.
@@ -360,23 +376,25 @@ fn pack_q4(group: &mut [Q4x8], raw: &[u8]) {
     }
 }
 
-/// Packs a format whose size changes, from its raw bytes into new memory; each row has `blocks` runs of 32.
-fn pack_runs<B: Pod>(
+/// Packs a format whose size changes, from its raw bytes into new memory; each row has `blocks` runs of 32, which `read`
+/// takes from the file's blocks.
+fn pack_runs<B: Pod, R>(
     format: Format,
     w: &mut Vec<B>,
     raw: &[u8],
-    rows: usize,
     blocks: usize,
-    put: fn(&mut B, usize, &Run),
+    read: impl Fn(&[u8], usize) -> Option<R>,
+    put: fn(&mut B, usize, &R),
 ) -> Result<()> {
-    *w = zeros(rows.div_ceil(8) * blocks)?;
     let layout = format.row();
     let runs_per_block = layout.block_len / 32;
+    let rows = raw.len() / layout.block_bytes * runs_per_block / blocks.max(1);
+    *w = zeros(rows.div_ceil(8) * blocks)?;
     for (i, block) in raw.chunks_exact(layout.block_bytes).enumerate() {
         for run in 0..runs_per_block {
             let at = i * runs_per_block + run;
             let (row, b) = (at / blocks, at % blocks);
-            if let Some(run) = run_of(format, block, run) {
+            if let Some(run) = read(block, run) {
                 put(&mut w[row / 8 * blocks + b], row % 8, &run);
             }
         }
@@ -396,14 +414,25 @@ impl Tensor {
             Packed::Q4(w) => w.iter().all(|w| w.d.iter().all(f16)),
             Packed::Q4K(w) => w.iter().all(|w| w.d.iter().chain(&w.dmin).all(f16)),
             Packed::Q6K(w) => w.iter().all(|w| w.d.iter().chain(&w.dmin).all(f16)),
+            // Scales of MXFP4 are finite all, but not what they are multiplied to.
+            Packed::Q4T(w) => w.iter().all(|w| {
+                let finite = |d: &f32| w.table.iter().all(|value| (d * f32::from(*value)).is_finite());
+                w.d.as_flattened().iter().all(finite)
+            }),
         }
     }
 }
 
 #[cfg(test)]
+#[allow(dead_code, reason = "each test uses its part")]
+#[path = "../tests/common/blocks.rs"]
+mod blocks;
+
+#[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::{oracle, quantize_activations};
+    use crate::kernels::{Codes, oracle, quantize_activations};
+    use crate::quant::{FORMATS, FormatRow};
 
     /// Floats that look like weights, from a small generator.
     fn noise(n: usize, seed: u32) -> Vec<f32> {
@@ -419,25 +448,13 @@ mod tests {
     fn file_bytes(format: Format, n: usize, seed: u32) -> Vec<u8> {
         let row = format.row();
         let mut bytes = vec![0; n / row.block_len * row.block_bytes];
-        match (row.quantize, format) {
-            (Some(quantize), _) => quantize(&noise(n, seed), &mut bytes),
-            (None, Format::BF16) => {
-                for (raw, x) in bytes.as_chunks_mut::<2>().0.iter_mut().zip(noise(n, seed)) {
-                    *raw = ((x.to_bits() >> 16) as u16).to_le_bytes();
-                }
-            }
-            _ => {
+        match format.quantizer() {
+            Some(quantize) => quantize(&noise(n, seed), &mut bytes),
+            None => {
                 bytes.iter_mut().zip(noise(1 << 20, seed)).for_each(|(b, x)| *b = (x * 1000.0) as i32 as u8);
-                let scales_at: &[usize] = match format {
-                    Format::Q6_K => &[208],
-                    Format::Q5_0 | Format::IQ4_NL => &[0],
-                    _ => &[0, 2],
-                };
                 for (i, block) in bytes.chunks_exact_mut(row.block_bytes).enumerate() {
-                    for at in scales_at {
-                        let scale = crate::quant::float::f32_to_f16(0.003 + 0.0001 * (i % 17 + at) as f32);
-                        block[*at..at + 2].copy_from_slice(&scale.to_le_bytes());
-                    }
+                    let size = 0.3 + 0.01 * (i % 17) as f32;
+                    blocks::tame(row.name, block, size, crate::quant::float::f32_to_f16);
                 }
             }
         }
@@ -450,18 +467,18 @@ mod tests {
         buffer.pack().unwrap()
     }
 
-    /// Every format that can be run.
-    fn runnable() -> impl Iterator<Item = Format> {
-        FORMATS.iter().filter(|row| row.dequantize.is_some()).map(|row| row.format)
+    /// Every format, and a number of columns that it can have, short of a multiple of more than its block.
+    fn formats() -> impl Iterator<Item = (Format, usize)> {
+        FORMATS.iter().map(|row| (row.format, if row.block_len == 1 { 96 } else { row.block_len * 3 }))
     }
 
     #[test]
     fn packing_loses_nothing() {
-        for format in runnable() {
-            let (rows, columns) = (13, if format.row().block_len == 256 { 512 } else { 96 });
+        for (format, columns) in formats() {
+            let rows = 13;
             let bytes = file_bytes(format, rows * columns, 3);
             let mut plain = vec![0.0; rows * columns];
-            format.row().dequantize.unwrap()(&bytes, &mut plain);
+            format.dequantize(&bytes, &mut plain);
             let tensor = pack(format, rows, columns, &bytes);
             assert_eq!(tensor.packed_bytes() as u64, bytes_needed(format, rows as u64, columns as u64));
             let mut row = vec![0.0; columns];
@@ -479,7 +496,7 @@ mod tests {
         let mut quantized = vec![Activation::ZERO; x.len() / 32];
         quantize_activations(x, &mut quantized);
         let mut plain = vec![0.0; x.len()];
-        row.dequantize.unwrap()(bytes, &mut plain);
+        format.dequantize(bytes, &mut plain);
         let runs: Vec<Run> = match format {
             Format::F32 | Format::F16 | Format::BF16 => return oracle::float_row(&plain, x),
             Format::Q8_0 | Format::Q4_0 => bytes
@@ -496,15 +513,20 @@ mod tests {
                 .flat_map(|block| (0..row.block_len / 32).filter_map(move |run| run_of(format, block, run)))
                 .collect(),
         };
-        assert_eq!(runs.len() * 32, x.len());
-        oracle::quant_row(&runs, &quantized)
+        let book = Codebook::new(format);
+        let codes: Vec<Codes> = bytes
+            .chunks_exact(row.block_bytes)
+            .flat_map(|block| (0..row.block_len / 32).filter_map(|run| book.codes(block, run)))
+            .collect();
+        assert_eq!((runs.len() + codes.len()) * 32, x.len());
+        if codes.is_empty() { oracle::quant_row(&runs, &quantized) } else { oracle::coded_row(&codes, &quantized) }
     }
 
     #[test]
     fn matmul_equals_the_oracle_in_bits_for_any_number_of_inputs() {
-        for format in runnable() {
+        for (format, columns) in formats() {
             // More blocks than are unpacked at a time, and in the end more inputs than are laid side by side.
-            let (rows, columns) = (19, if format.row().block_len == 256 { 768 } else { 544 });
+            let (rows, columns) = (19, 544_usize.next_multiple_of(columns));
             let bytes = file_bytes(format, rows * columns, 5);
             let tensor = pack(format, rows, columns, &bytes);
             for n_inputs in [1, 2, 4, 7, 66] {
@@ -540,24 +562,39 @@ mod tests {
 
     #[test]
     fn weights_that_are_no_numbers_are_refused() {
-        for (format, at) in [
-            (Format::F32, 3),
-            (Format::F16, 1),
-            (Format::BF16, 1),
-            (Format::Q8_0, 1),
-            (Format::Q4_0, 1),
-            (Format::Q6_K, 209),
-            (Format::Q4_1, 3),
-            (Format::Q5_0, 1),
-            (Format::Q5_1, 3),
-            (Format::Q4_K, 3),
-            (Format::Q5_K, 1),
-            (Format::IQ4_NL, 1),
-        ] {
-            let mut buffer = Buffer::new(format, 8, 256).unwrap();
-            buffer.bytes_mut()[at] = 0x7f;
-            buffer.bytes_mut()[at - 1] = 0xff;
-            assert!(matches!(buffer.pack(), Err(Error::Format(_))), "{}", format.name());
+        let packs = |row: &FormatRow, change: &dyn Fn(&mut [u8])| {
+            let mut buffer = Buffer::new(row.format, 8, 256).unwrap();
+            change(&mut buffer.bytes_mut()[..row.block_bytes]);
+            match buffer.pack() {
+                Err(error) => assert!(matches!(error, Error::Format(_)), "{}: {error:?}", row.name),
+                Ok(_) => return true,
+            }
+            false
+        };
+        for row in FORMATS {
+            for bad in [0x7c00u16, 0xfc00, 0x7e01] {
+                let set = |block: &mut [u8], i: usize| match row.format {
+                    Format::F32 => block.copy_from_slice(&(u32::from(bad | 0x0380) << 16).to_le_bytes()),
+                    Format::F16 => block.copy_from_slice(&bad.to_le_bytes()),
+                    Format::BF16 => block.copy_from_slice(&(bad | 0x0380).to_le_bytes()),
+                    Format::MXFP4 => block[0] = 253 + i as u8,
+                    _ => _ = blocks::set_scale(row.name, block, i, bad),
+                };
+                let n_scales = match row.format {
+                    Format::F32 | Format::F16 | Format::BF16 => 1,
+                    Format::MXFP4 => 3,
+                    _ => {
+                        (0..).take_while(|i| blocks::set_scale(row.name, &mut vec![0; row.block_bytes], *i, 0)).count()
+                    }
+                };
+                assert_eq!(n_scales == 0, row.format == Format::NVFP4, "whose scales are finite all");
+                assert!((0..n_scales).all(|i| !packs(row, &|block| set(block, i))), "{}", row.name);
+            }
+            if row.block_len > 1 {
+                assert!(packs(row, &|block| _ = blocks::set_scale(row.name, block, 0, 0x7bff)), "{}", row.name);
+            }
         }
+        assert!(packs(Format::MXFP4.row(), &|block| block.fill(252)));
+        assert!(packs(Format::NVFP4.row(), &|block| block.fill(255)));
     }
 }

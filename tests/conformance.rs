@@ -12,7 +12,7 @@ use common::made::{self, Made, Shape};
 use libtest_mimic::Arguments;
 use pagelm::kernels;
 use pagelm::model::{Model, Place, Site, Tap};
-use pagelm::quant::Format;
+use pagelm::quant::{FORMATS, Format};
 use pagelm::sampler::SamplerOptions;
 use pagelm::session::{GenerateOptions, Generation, Session, Speculation, Step};
 use pagelm::tokenizer::Tokenizer;
@@ -45,8 +45,10 @@ fn main() -> ExitCode {
         guessing(&std::fs::read(story).unwrap(), &[Speculation::Lookup], 8);
     }));
     trials.push(always("qwen2_logits_by_transformers", qwen2_logits));
-    for format in [Format::Q6_K, Format::Q4_0, Format::Q8_0, Format::F16, Format::BF16] {
-        for (name, make) in [("llama", made::llama as fn(_, _) -> _), ("gpt2", made::gpt2), ("qwen2", made::qwen2)] {
+    let most = [Format::Q6_K, Format::Q4_0, Format::Q8_0, Format::F16, Format::BF16];
+    for format in FORMATS.iter().map(|row| row.format).filter(|format| *format != Format::F32) {
+        let makes = [("llama", made::llama as fn(_, _) -> _), ("gpt2", made::gpt2), ("qwen2", made::qwen2)];
+        for (name, make) in makes.into_iter().take(if most.contains(&format) { 3 } else { 1 }) {
             let test = format!("{name}_{}_against_dequantized_weights", format.name().to_lowercase());
             let label = test.clone();
             trials.push(always(&test, move || dequantized_weights(&label, &make(made::WIDE, format))));

@@ -7,11 +7,12 @@
 mod common;
 
 use common::alloc::measure;
+use common::made::blocks::set_scale;
 use common::made::{self, Made, Shape, TINY};
 use pagelm::error::{Error, Result};
 use pagelm::gguf::{Array, Gguf, Value, ValueType};
 use pagelm::model::{Loader, Model};
-use pagelm::quant::Format;
+use pagelm::quant::{FORMATS, Format};
 use pagelm::sampler::{Rng, Sampler, SamplerOptions};
 use pagelm::session::Session;
 use pagelm::tokenizer::{EncodeOptions, Tokenizer};
@@ -164,9 +165,9 @@ fn header_bytes(file: &[u8]) -> usize {
 fn the_sound_files_run() {
     let mut table = Table::new();
     for (name, make) in ARCHITECTURES {
-        for format in [Format::F32, Format::F16, Format::BF16, Format::Q8_0, Format::Q4_0, Format::Q6_K] {
+        for row in FORMATS {
             let shape = Shape { n_embd: 256, n_ff: 256, ..TINY };
-            table.judge(format_args!("{name} {format:?}"), &make(shape, format).write(), Want::Sound);
+            table.judge(format_args!("{name} {}", row.name), &make(shape, row.format).write(), Want::Sound);
         }
         let mut trailing = make(TINY, Format::F32).write();
         table.judge(name, &trailing, Want::Sound);
@@ -560,15 +561,15 @@ fn every_tensor_missing_misshapen_or_misplaced() {
 }
 
 #[test]
-fn types_that_are_known_and_cannot_be_run() {
+fn types_that_are_known_and_no_weights() {
     let mut table = Table::new();
-    for (name, make) in ARCHITECTURES {
-        for row in pagelm::quant::FORMATS.iter().filter(|row| row.dequantize.is_none()) {
-            let mut made = make(Shape { n_embd: 256, n_ff: 256, ..TINY }, Format::F16);
-            let tensor = made.tensors.iter_mut().find(|tensor| tensor.name.ends_with("ffn_up.weight")).unwrap();
-            tensor.format = row.format;
-            tensor.bytes = vec![0; 256 * 256 / row.block_len * row.block_bytes];
-            table.judge(format_args!("{name} {}", row.name), &made.write(), Want::Refused("unsupported", row.name));
+    for (name, file) in sound() {
+        let at = places(&file, "output_norm.weight").format;
+        for (id, says) in [(9u32, "9 (Q8_1)"), (15, "15 (Q8_K)"), (24, "24 (I8)"), (28, "28 (F64)"), (4, "4 (unknown)")]
+        {
+            let mut damaged = file.clone();
+            damaged[at..at + 4].copy_from_slice(&id.to_le_bytes());
+            table.judge(format_args!("{name} type {id}"), &damaged, Want::Refused("unsupported", says));
         }
     }
     table.finish();
@@ -576,26 +577,28 @@ fn types_that_are_known_and_cannot_be_run() {
 
 #[test]
 fn weights_that_are_no_numbers() {
+    const MOST: [Format; 4] = [Format::F32, Format::BF16, Format::Q8_0, Format::Q6_K];
     let mut table = Table::new();
     for (name, make) in ARCHITECTURES {
-        for format in [Format::F32, Format::F16, Format::BF16, Format::Q8_0, Format::Q4_0, Format::Q6_K] {
+        for format in FORMATS.iter().map(|row| row.format).filter(|format| *format != Format::NVFP4) {
             let sound = make(Shape { n_embd: 256, n_ff: 256, ..TINY }, format);
-            for (i, tensor) in sound.tensors.iter().enumerate() {
+            // Where a tensor stands is the same for all formats: of most, the first is enough.
+            let some = if MOST.contains(&format) { usize::MAX } else { 1 };
+            for (i, tensor) in sound.tensors.iter().enumerate().take(some) {
                 let row = tensor.format.row();
                 let n_blocks = tensor.bytes.len() / row.block_bytes;
                 for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                     let half = (bad.to_bits() >> 16) as u16;
-                    let (at, bytes) = match tensor.format {
-                        Format::F32 => (0, bad.to_le_bytes().to_vec()),
-                        Format::BF16 => (0, half.to_le_bytes().to_vec()),
-                        format => {
-                            let f16 = pagelm::quant::float::f32_to_f16(bad);
-                            (if format == Format::Q6_K { 208 } else { 0 }, f16.to_le_bytes().to_vec())
-                        }
-                    };
+                    let f16 = pagelm::quant::float::f32_to_f16(bad);
                     let mut damaged = sound.clone();
-                    let start = n_blocks / 2 * row.block_bytes + at;
-                    damaged.tensors[i].bytes[start..start + bytes.len()].copy_from_slice(&bytes);
+                    let block = &mut damaged.tensors[i].bytes[n_blocks / 2 * row.block_bytes..][..row.block_bytes];
+                    match tensor.format {
+                        Format::F32 => block.copy_from_slice(&bad.to_le_bytes()),
+                        Format::F16 => block.copy_from_slice(&f16.to_le_bytes()),
+                        Format::BF16 => block.copy_from_slice(&half.to_le_bytes()),
+                        Format::MXFP4 => block[0] = 255,
+                        _ => _ = set_scale(row.name, block, 0, f16),
+                    }
                     let what = format!("{name} {}, {} holds {bad}", format.name(), tensor.name);
                     table.judge(what, &damaged.write(), Want::Refused("format", &tensor.name));
                 }
@@ -619,8 +622,9 @@ fn weights_that_are_absurd() {
                 table.judge(format_args!("{name}, {} all {x}", tensor.name), &damaged.write(), Want::Anything);
             }
         }
-        for format in [Format::F16, Format::Q8_0, Format::Q4_0, Format::Q6_K] {
-            for i in 0..40 {
+        for row in FORMATS.iter().filter(|row| row.format != Format::F32) {
+            let format = row.format;
+            for i in 0..6 {
                 let mut noise = make(Shape { n_embd: 256, n_ff: 256, ..TINY }, format);
                 for tensor in &mut noise.tensors {
                     tensor.bytes.iter_mut().for_each(|byte| *byte = rng.next_u64() as u8);

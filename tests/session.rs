@@ -7,18 +7,20 @@ use common::made::{self, Made, Shape, TINY};
 use pagelm::error::Error;
 use pagelm::kernels;
 use pagelm::model::{CacheType, MAX_BATCH, Model, Place, Site, Tap};
-use pagelm::quant::Format;
 use pagelm::quant::float::{f16_to_f32, f32_to_f16};
+use pagelm::quant::{FORMATS, Format};
 use pagelm::sampler::{Sampler, SamplerOptions};
 use pagelm::session::{GenerateOptions, Generation, MAX_DRAFT, Session, Speculation, Step, StopReason};
 use proptest::prelude::*;
 use std::sync::Arc;
 
-const FORMATS: [Format; 6] = [Format::F32, Format::F16, Format::BF16, Format::Q8_0, Format::Q4_0, Format::Q6_K];
+/// One of each layout.
+const LAYOUTS: [Format; 8] =
+    [Format::F32, Format::F16, Format::BF16, Format::Q8_0, Format::Q4_0, Format::Q4_K, Format::Q6_K, Format::IQ3_S];
 const ARCHITECTURES: [fn(Shape, Format) -> Made; 3] = [made::llama, made::gpt2, made::qwen2];
 const CACHE_TYPES: [CacheType; 3] = [CacheType::F32, CacheType::F16, CacheType::Q8_0];
 
-/// Rows of 256 for Q6_K, more positions than one batch.
+/// Rows of 256 for Q6_K and its like, more positions than one batch.
 const SHAPE: Shape =
     Shape { n_layer: 1, n_embd: 256, n_head: 4, n_head_kv: 2, n_ff: 256, n_ctx: 80, n_pieces: 29, bytes: false };
 
@@ -49,7 +51,7 @@ fn one_by_one(model: &Arc<Model>, tokens: &[u32]) -> Vec<u32> {
 
 #[test]
 fn prefill_in_batches_equals_token_by_token_in_bits() {
-    for format in FORMATS {
+    for format in LAYOUTS {
         for make in ARCHITECTURES {
             let model = make(SHAPE, format).load();
             let tokens = text(70, model.config().n_vocab);
@@ -335,7 +337,7 @@ fn a_model_that_computes_no_numbers_ends_in_an_error() {
 
 #[test]
 fn after_the_first_token_nothing_is_allocated() {
-    for format in FORMATS {
+    for format in LAYOUTS {
         for make in ARCHITECTURES {
             let model = make(SHAPE, format).load();
             let mut session = Session::new(model.clone(), None).unwrap();
@@ -500,7 +502,7 @@ fn what_was_foreseen_is_taken_or_forgotten() {
 
 #[test]
 fn memory_is_what_was_announced() {
-    for format in FORMATS {
+    for format in FORMATS.iter().map(|row| row.format) {
         for make in ARCHITECTURES {
             let file = make(SHAPE, format).write();
             let ((model, gguf), weights) = measure(|| made::load(&file));

@@ -20,6 +20,9 @@ pub(crate) trait Dot: Copy {
 
     /// Σ (w − 32)·x over columns 16·`half` .. 16·`half` + 16. Weights are 0 ..= 63.
     fn sixes<const N: usize>(self, w: &[[u8; 32]; 4], x: [&Activation; N], half: usize) -> [Sums; N];
+
+    /// Σ table\[w\]·x over columns 16·`half` .. 16·`half` + 16. Weights are nibbles, in the order of `nibbles`.
+    fn coded<const N: usize>(self, table: &[i8; 16], w: &[[u8; 32]; 2], x: [&Activation; N], half: usize) -> [Sums; N];
 }
 
 // The one ladder: which integer dot product this build has.
@@ -35,4 +38,4 @@ mod simd128;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
 use simd128 as build;
 
-pub(crate) use build::{BUILD, choose, many, tile};
+pub(crate) use build::{BUILD, choose, many, plain_tile, tile};

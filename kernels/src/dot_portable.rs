@@ -20,6 +20,8 @@ pub fn tile<B: QuantBlock, const N: usize>(w: &[B], x: [&[Activation]; N]) -> [R
     quant_tile(Portable, w, x)
 }
 
+pub use tile as plain_tile;
+
 #[derive(Clone, Copy)]
 struct Portable;
 
@@ -45,6 +47,18 @@ impl Dot for Portable {
     #[inline(always)]
     fn sixes<const N: usize>(self, w: &[[u8; 32]; 4], x: [&Activation; N], half: usize) -> [Sums; N] {
         x.map(|x| add_steps(-32 * i32::from(x.sums[half]), w, &x.q[16 * half..], |byte| byte as i8))
+    }
+
+    #[inline(always)]
+    fn coded<const N: usize>(self, table: &[i8; 16], w: &[[u8; 32]; 2], x: [&Activation; N], half: usize) -> [Sums; N] {
+        let weights = |byte: u8| table[usize::from(byte & 15)] as u8;
+        let w = [
+            w[0].map(weights),
+            w[0].map(|byte| weights(byte >> 4)),
+            w[1].map(weights),
+            w[1].map(|byte| weights(byte >> 4)),
+        ];
+        x.map(|x| add_steps(0, &w, &x.q[16 * half..], |byte| byte as i8))
     }
 }
 

@@ -26,6 +26,8 @@ use core::arch::wasm32::*;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU8, Ordering};
 
+pub use super::simd128::plain_tile;
+
 pub const BUILD: &str = "relaxed";
 
 /// What weights are flipped by in [`Wide`], or [`NARROW`].
@@ -130,6 +132,11 @@ impl Dot for Wide {
         }
         sums.map(|sums| sums.map(I4))
     }
+
+    #[inline(always)]
+    fn coded<const N: usize>(self, table: &[i8; 16], w: &[[u8; 32]; 2], x: [&Activation; N], half: usize) -> [Sums; N] {
+        Simd128.coded(table, w, x, half)
+    }
 }
 
 #[inline(always)]
@@ -182,6 +189,11 @@ impl Dot for Narrow {
             }
         }
         sums.map(|sums| sums.map(I4))
+    }
+
+    #[inline(always)]
+    fn coded<const N: usize>(self, table: &[i8; 16], w: &[[u8; 32]; 2], x: [&Activation; N], half: usize) -> [Sums; N] {
+        Simd128.coded(table, w, x, half)
     }
 }
 

@@ -3,6 +3,8 @@
 use super::{Dot, Sums};
 use crate::activation::Activation;
 use crate::lanes::I4;
+use crate::matmul::quant_tile;
+use crate::packed::{QuantBlock, Rows};
 use core::arch::wasm32::*;
 
 #[cfg(not(target_feature = "relaxed-simd"))]
@@ -11,10 +13,7 @@ pub use only::*;
 /// What a build has that knows no other way.
 #[cfg(not(target_feature = "relaxed-simd"))]
 mod only {
-    use super::{Activation, Simd128};
     pub(crate) use crate::gemm::gemm_short as many;
-    use crate::matmul::quant_tile;
-    use crate::packed::{QuantBlock, Rows};
 
     pub const BUILD: &str = "simd128";
 
@@ -23,11 +22,13 @@ mod only {
         is_right()
     }
 
-    /// Eight rows times `N` inputs.
-    #[inline(always)]
-    pub fn tile<B: QuantBlock, const N: usize>(w: &[B], x: [&[Activation]; N]) -> [Rows; N] {
-        quant_tile(Simd128, w, x)
-    }
+    pub use super::plain_tile as tile;
+}
+
+/// Eight rows times `N` inputs.
+#[inline(always)]
+pub fn plain_tile<B: QuantBlock, const N: usize>(w: &[B], x: [&[Activation]; N]) -> [Rows; N] {
+    quant_tile(Simd128, w, x)
 }
 
 #[derive(Clone, Copy)]
@@ -69,6 +70,21 @@ impl Dot for Simd128 {
                 add_step(&mut sums, load(w), x, 4 * half + step);
             }
             sums.map(close)
+        })
+    }
+
+    #[inline(always)]
+    fn coded<const N: usize>(self, table: &[i8; 16], w: &[[u8; 32]; 2], x: [&Activation; N], half: usize) -> [Sums; N] {
+        // SAFETY: the reference is to 16 readable bytes, and v128.load has no alignment requirement.
+        let table = unsafe { v128_load(table.as_ptr().cast()) };
+        each_four(|four| {
+            let mut sums = [[i32x4_splat(0); 2]; N];
+            for (pair, w) in w.iter().enumerate() {
+                let [low, high] = nibbles(load(w)[four]).map(|codes| i8x16_swizzle(table, codes));
+                add_step(&mut sums, low, x, 4 * half + 2 * pair);
+                add_step(&mut sums, high, x, 4 * half + 2 * pair + 1);
+            }
+            sums
         })
     }
 }

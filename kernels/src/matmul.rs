@@ -13,7 +13,7 @@
 use crate::activation::Activation;
 use crate::dot::{self, Dot};
 use crate::lanes::F4;
-use crate::packed::{Bf16x8, F16x8, FloatBlock, Q4Kx8, Q4x8, Q6Kx8, Q8x8, QuantBlock, Rows};
+use crate::packed::{Bf16x8, F16x8, FloatBlock, Q4Kx8, Q4Tx8, Q4x8, Q6Kx8, Q8x8, QuantBlock, Rows};
 use crate::submatrix::Submatrix;
 use bytemuck::Pod;
 
@@ -66,6 +66,7 @@ layouts! {
     matmul_q4: Q4x8, Activation => dot::tile, dot::many;
     matmul_q4k: Q4Kx8, Activation => dot::tile, dot::many;
     matmul_q6k: Q6Kx8, Activation => dot::tile, dot::many;
+    matmul_q4t: Q4Tx8, Activation => dot::plain_tile;
     matmul_f32: [f32; 8], f32 => float_tile;
     matmul_f16: F16x8, f32 => float_tile;
     matmul_bf16: Bf16x8, f32 => float_tile;

@@ -2,7 +2,7 @@
 
 use crate::activation::Activation;
 use crate::lanes::F4;
-use crate::run::Run;
+use crate::run::{Codes, Run};
 
 /// Adds eight running sums as every reduction ends: j with j + 4, then (0 + 2) + (1 + 3).
 fn close(sums: [f32; 8]) -> f32 {
@@ -59,6 +59,7 @@ pub fn float_row(w: &[f32], x: &[f32]) -> f32 {
 
 /// One row of quants times one input: for each run, (d · x.d) times the exact sum of scale · q · x.q is added, then
 /// (dmin · x.d) times the exact sum of min · x.q taken off.
+#[inline(never)]
 pub fn quant_row(runs: &[Run], x: &[Activation]) -> f32 {
     let mut sum = 0f32;
     for (run, x) in runs.iter().zip(x) {
@@ -69,6 +70,19 @@ pub fn quant_row(runs: &[Run], x: &[Activation]) -> f32 {
         }
         sum += (f16(run.d) * x.d) * exact as f32;
         sum -= (f16(run.dmin) * x.d) * least as f32;
+    }
+    sum
+}
+
+/// One row of coded weights times one input: for each 16, (d · x.d) times the exact sum of table\[code\] · x.q is added.
+pub fn coded_row(runs: &[Codes], x: &[Activation]) -> f32 {
+    let mut sum = 0f32;
+    for (run, x) in runs.iter().zip(x) {
+        for half in 0..2 {
+            let weight = |k: usize| i32::from(run.table[usize::from(run.code[k])]);
+            let exact: i32 = (16 * half..16 * half + 16).map(|k| weight(k) * i32::from(x.q[k])).sum();
+            sum += (run.d[half] * x.d) * exact as f32;
+        }
     }
     sum
 }

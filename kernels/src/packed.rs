@@ -6,6 +6,7 @@
 //!   Q4x8   d: 8 × f16 │ pair 0: the nibbles of step 0 (low) and of step 1 (high) │ … │ pair 3
 //!   Q4Kx8  d: 8 × f16 │ dmin: 8 × f16 │ scale: 8 × i8 │ min: 8 × u8 │ pairs as in Q4x8
 //!   Q6Kx8  d: 8 × f16 │ dmin: 8 × f16 │ scale: 2 × 8 × i8 │ min: 2 × 8 × u8 (for each 16 columns) │ steps as in Q8x8
+//!   Q4Tx8  d: 2 × 8 × f32 (for each 16 columns) │ table: 16 × i8 │ pairs as in Q4x8
 //!   floats k 0: row 0 … row 7 │ k 1: row 0 … row 7 │ …   (f32, f16 or bf16)
 //! ```
 //!
@@ -15,7 +16,7 @@
 use crate::activation::Activation;
 use crate::dot::{Dot, Sums};
 use crate::lanes::{B16, F4, I4};
-use crate::run::Run;
+use crate::run::{Codes, Run};
 use bytemuck::{Pod, Zeroable};
 
 /// 8 rows × 32 columns of Q8_0: the same 272 bytes that the file uses for them.
@@ -71,7 +72,21 @@ pub struct Q6Kx8 {
     pub q: [[u8; 32]; 8],
 }
 
-const _: () = assert!(size_of::<Q8x8>() == 272 && size_of::<Q4x8>() == 144);
+/// 8 rows × 32 columns of nibbles that choose from a table, in 6.5 bits a weight: Q3_K, IQ4_XS, MXFP4, NVFP4, IQ1 to IQ3.
+///
+/// These formats have few values and scales of more digits than an f16 has; as floats the scales are exact.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub struct Q4Tx8 {
+    /// Scales: `d[k / 16][row]`.
+    pub d: [[f32; 8]; 2],
+    /// What the nibbles stand for.
+    pub table: [i8; 16],
+    /// Places in the table, as the quants in [`Q4x8`].
+    pub q: [[u8; 32]; 4],
+}
+
+const _: () = assert!(size_of::<Q8x8>() == 272 && size_of::<Q4x8>() == 144 && size_of::<Q4Tx8>() == 208);
 const _: () = assert!(size_of::<Q4Kx8>() == 176 && size_of::<Q6Kx8>() == 320);
 
 /// One number for each of eight rows: rows 0 to 3, rows 4 to 7.
@@ -91,6 +106,7 @@ pub(crate) trait Unpack: QuantBlock {
     const OFFSET: i32;
     /// How many columns of quants with their offset, times inputs, fill 16 bits when each two products are added: 0 for
     /// bytes.
+    #[cfg_attr(not(target_feature = "relaxed-simd"), allow(dead_code))]
     const SHORT_COLUMNS: usize;
     /// How many integer scales a row has for 32 columns: none, one, or one for each 16.
     const SCALES: usize;
@@ -122,18 +138,21 @@ pub(crate) struct Minima<'a> {
     pub min: [&'a [u8; 8]; 2],
 }
 
-/// Each layout's rows one by one, for those who pack them and those who look into them.
+/// Each layout's rows one by one, for those who pack them and those who look into them. `#[inline]`, here and below, so
+/// that they are compiled where they are called, which is the part that is compiled for size.
 macro_rules! rows_as_runs {
-    ($block:ident, $b:ident, $row:ident => $run:expr, $from:ident => $put:block) => {
+    ($block:ident as $run_type:ident, $b:ident, $row:ident => $run:expr, $from:ident => $put:block) => {
         impl $block {
             /// Row `row` (taken modulo 8).
-            pub fn run(&self, row: usize) -> Run {
+            #[inline]
+            pub fn run(&self, row: usize) -> $run_type {
                 let ($b, $row) = (self, row % 8);
                 $run
             }
 
             /// Sets row `row` (taken modulo 8); the layout must have room for what the run holds.
-            pub fn put(&mut self, row: usize, run: &Run) {
+            #[inline]
+            pub fn put(&mut self, row: usize, run: &$run_type) {
                 let ($b, $row, $from) = (self, row % 8, run);
                 $put
             }
@@ -141,17 +160,17 @@ macro_rules! rows_as_runs {
     };
 }
 
-rows_as_runs!(Q8x8, block, row => Run::plain(block.d[row], bytes(&block.q, row).map(|q| q as i8)), run => {
+rows_as_runs!(Q8x8 as Run, block, row => Run::plain(block.d[row], bytes(&block.q, row).map(|q| q as i8)), run => {
     block.d[row] = run.d;
     put_bytes(&mut block.q, row, run.q.map(|q| q as u8));
 });
 
-rows_as_runs!(Q4x8, block, row => Run::plain(block.d[row], nibbles(&block.q, row).map(|q| q as i8 - 8)), run => {
+rows_as_runs!(Q4x8 as Run, block, row => Run::plain(block.d[row], nibbles(&block.q, row).map(|q| q as i8 - 8)), run => {
     block.d[row] = run.d;
     put_nibbles(&mut block.q, row, run.q.map(|q| (q + 8) as u8));
 });
 
-rows_as_runs!(Q4Kx8, block, row => Run {
+rows_as_runs!(Q4Kx8 as Run, block, row => Run {
     d: block.d[row],
     dmin: block.dmin[row],
     scale: [block.scale[row]; 2],
@@ -163,7 +182,7 @@ rows_as_runs!(Q4Kx8, block, row => Run {
     put_nibbles(&mut block.q, row, run.q.map(|q| q as u8));
 });
 
-rows_as_runs!(Q6Kx8, block, row => Run {
+rows_as_runs!(Q6Kx8 as Run, block, row => Run {
     d: block.d[row],
     dmin: block.dmin[row],
     scale: [block.scale[0][row], block.scale[1][row]],
@@ -177,20 +196,34 @@ rows_as_runs!(Q6Kx8, block, row => Run {
     put_bytes(&mut block.q, row, run.q.map(|q| (q.wrapping_add(32) & 63) as u8));
 });
 
+rows_as_runs!(Q4Tx8 as Codes, block, row => Codes {
+    d: [block.d[0][row], block.d[1][row]],
+    table: block.table,
+    code: nibbles(&block.q, row),
+}, run => {
+    (block.d[0][row], block.d[1][row]) = (run.d[0], run.d[1]);
+    block.table = run.table;
+    put_nibbles(&mut block.q, row, run.code);
+});
+
+#[inline]
 fn bytes(q: &[[u8; 32]; 8], row: usize) -> [u8; 32] {
     core::array::from_fn(|k| q[k / 4][row * 4 + k % 4])
 }
 
+#[inline]
 fn put_bytes(q: &mut [[u8; 32]; 8], row: usize, run: [u8; 32]) {
     for (step, four) in q.iter_mut().zip(run.as_chunks::<4>().0) {
         step[row * 4..row * 4 + 4].copy_from_slice(four);
     }
 }
 
+#[inline]
 fn nibbles(q: &[[u8; 32]; 4], row: usize) -> [u8; 32] {
     core::array::from_fn(|k| q[k / 8][row * 4 + k % 4] >> (k / 4 % 2 * 4) & 15)
 }
 
+#[inline]
 fn put_nibbles(q: &mut [[u8; 32]; 4], row: usize, run: [u8; 32]) {
     for (pair, eight) in q.iter_mut().zip(run.as_chunks::<8>().0) {
         for k in 0..4 {
@@ -286,6 +319,21 @@ impl QuantBlock for Q6Kx8 {
                 let sum = x[n].sums.map(|sum| I4::splat(i32::from(sum)));
                 let least = core::array::from_fn(|i| min[0][i].mul(sum[0]).add(min[1][i].mul(sum[1])));
                 take_off(&mut sums[n], dmin, x[n].d, least);
+            }
+        }
+    }
+}
+
+impl QuantBlock for Q4Tx8 {
+    /// As the others, but for 16 columns at a time: the first 16 are added before the next.
+    #[inline(always)]
+    fn accumulate<D: Dot, const N: usize>(&self, dot: D, x: [&Activation; N], sums: &mut [Rows; N]) {
+        let (halves_of_q, _) = self.q.as_chunks::<2>();
+        for (half, (q, d)) in halves_of_q.iter().zip(&self.d).enumerate() {
+            let d = halves(d).map(F4::load);
+            let dots = dot.coded(&self.table, q, x, half);
+            for n in 0..N {
+                add_scaled(&mut sums[n], d, x[n].d, dots[n]);
             }
         }
     }

@@ -9,43 +9,45 @@ use crate::packed::{Q4Kx8, Q4x8, Q6Kx8, Q8x8};
 use crate::run::Run;
 use crate::submatrix::Submatrix;
 use crate::{dot, matmul_q4, matmul_q4k, matmul_q6k, matmul_q8, oracle};
-use core::array::from_fn;
+use bytemuck::{Pod, cast_slice_mut};
 
 const BLOCKS: usize = 3;
 const INPUTS: usize = 5; // a whole tile and one more
 
 type Inputs = [[Activation; BLOCKS]; INPUTS];
 
-/// Chooses how integer dot products are computed on this machine, and computes a small product in every quantized
-/// layout that way, to be compared with the oracle bit by bit. False: this build is of no use here.
+/// 2⁻ʳᵒʷ, as f16 bits.
+const D: [u16; 8] = [15 << 10, 14 << 10, 13 << 10, 12 << 10, 11 << 10, 10 << 10, 9 << 10, 8 << 10];
+
+/// Chooses how integer dot products are computed on this machine, and computes a small product that way in every layout
+/// whose dot products are chosen, to be compared with the oracle bit by bit. False: this build is of no use here.
+///
+/// `#[inline]`, as what it calls is, so that it is compiled where it is called, for size.
+#[inline]
 pub fn self_test() -> bool {
     dot::choose(computes_as_the_oracle)
 }
 
+#[inline]
 fn computes_as_the_oracle() -> bool {
     let mut noise = Noise(1);
-    let x: Inputs = from_fn(|_| from_fn(|_| Activation::new(0.25, from_fn(|_| (noise.byte() as i8).max(-127)))));
-    let d: [u16; 8] = from_fn(|row| (15 - row as u16) << 10); // 2⁻ʳᵒʷ
-    let q8: [Q8x8; BLOCKS] = from_fn(|_| Q8x8 { d, q: from_fn(|_| noise.bytes()) });
-    let q4: [Q4x8; BLOCKS] = from_fn(|_| Q4x8 { d, q: from_fn(|_| noise.bytes()) });
-    let q4k: [Q4Kx8; BLOCKS] = from_fn(|_| Q4Kx8 {
-        d,
-        dmin: d,
-        scale: noise.bytes().map(|b: u8| b as i8),
-        min: noise.bytes(),
-        q: from_fn(|_| noise.bytes()),
-    });
-    let q6k: [Q6Kx8; BLOCKS] = from_fn(|_| Q6Kx8 {
-        d,
-        dmin: d,
-        scale: from_fn(|_| noise.bytes().map(|b: u8| b as i8)),
-        min: from_fn(|_| noise.bytes()),
-        q: from_fn(|_| noise.bytes().map(|b: u8| b & 63)),
-    });
-    agrees(&x, &|out, x| matmul_q8(out, &q8, x), &|row, b| q8[b].run(row))
-        && agrees(&x, &|out, x| matmul_q4(out, &q4, x), &|row, b| q4[b].run(row))
-        && agrees(&x, &|out, x| matmul_q4k(out, &q4k, x), &|row, b| q4k[b].run(row))
-        && agrees(&x, &|out, x| matmul_q6k(out, &q6k, x), &|row, b| q6k[b].run(row))
+    let mut x: Inputs = [[Activation::ZERO; BLOCKS]; INPUTS];
+    for x in x.as_flattened_mut() {
+        let mut q = [0; 32];
+        noise.fill(&mut q);
+        *x = Activation::new(0.25, q.map(|b| (b as i8).max(-127)));
+    }
+    let (noise, x) = (&mut noise, &x);
+    agrees(noise, x, |w: &mut Q8x8| w.d = D, matmul_q8, Q8x8::run)
+        && agrees(noise, x, |w: &mut Q4x8| w.d = D, matmul_q4, Q4x8::run)
+        && agrees(noise, x, |w: &mut Q4Kx8| (w.d, w.dmin) = (D, D), matmul_q4k, Q4Kx8::run)
+        && agrees(noise, x, six_bits, matmul_q6k, Q6Kx8::run)
+}
+
+#[inline]
+fn six_bits(w: &mut Q6Kx8) {
+    (w.d, w.dmin) = (D, D);
+    w.q.as_flattened_mut().iter_mut().for_each(|q| *q &= 63);
 }
 
 /// Bytes from a small generator, the extremes of every range often among them.
@@ -53,34 +55,40 @@ struct Noise(u32);
 
 impl Noise {
     #[inline(never)]
-    fn byte(&mut self) -> u8 {
-        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        match self.0 >> 20 & 7 {
-            0 => 0x80, // the least i8, and the nibbles 0 and 8
-            1 => 0xff, // the largest nibbles
-            2 => 0x7f, // the largest i8
-            _ => (self.0 >> 24) as u8,
+    fn fill(&mut self, bytes: &mut [u8]) {
+        for byte in bytes {
+            self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *byte = match self.0 >> 20 & 7 {
+                0 => 0x80, // the least i8, and the nibbles 0 and 8
+                1 => 0xff, // the largest nibbles
+                2 => 0x7f, // the largest i8
+                _ => (self.0 >> 24) as u8,
+            };
         }
-    }
-
-    #[inline(never)]
-    fn bytes<const N: usize>(&mut self) -> [u8; N] {
-        from_fn(|_| self.byte())
     }
 }
 
-type Product<'a> = dyn Fn(Submatrix<'_>, &[Activation]) + 'a;
-
-/// For one input, and for all of them together. By reference, not by type: this runs once, and should not be in the module
-/// once for each layout.
+/// Whether blocks of noise, made sound by `set`, are multiplied as the oracle does it: with one input, and with all of them
+/// together.
 #[inline(never)]
-fn agrees(x: &Inputs, matmul: &Product<'_>, run: &dyn Fn(usize, usize) -> Run) -> bool {
-    let rows: [[Run; BLOCKS]; 8] = from_fn(|row| from_fn(|b| run(row, b)));
+fn agrees<B: Pod>(
+    noise: &mut Noise,
+    x: &Inputs,
+    set: fn(&mut B),
+    matmul: fn(Submatrix<'_>, &[B], &[Activation]),
+    run: fn(&B, usize) -> Run,
+) -> bool {
+    let mut w = [B::zeroed(); BLOCKS];
+    noise.fill(cast_slice_mut(&mut w));
+    w.iter_mut().for_each(set);
     let mut out = [0.0; INPUTS * 8];
     [1, INPUTS].into_iter().all(|n| {
         let (out, x) = (&mut out[..n * 8], &x[..n]);
-        matmul(Submatrix::new(out, 8), x.as_flattened());
-        out.iter().enumerate().all(|(i, out)| oracle::quant_row(&rows[i % 8], &x[i / 8]).to_bits() == out.to_bits())
+        matmul(Submatrix::new(out, 8), &w, x.as_flattened());
+        out.iter().enumerate().all(|(i, out)| {
+            let row = w.each_ref().map(|block| run(block, i % 8));
+            oracle::quant_row(&row, &x[i / 8]).to_bits() == out.to_bits()
+        })
     })
 }
 

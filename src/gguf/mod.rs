@@ -212,7 +212,8 @@ fn read_tensor_info(r: &mut Reader<'_>, alignment: u64) -> Result<TensorInfo, St
     let id = r.u32()?;
     let Some(format) = Format::from_id(id) else {
         return Err(Stop::Bad(Error::Unsupported(format!(
-            "tensor {name} has the element type {id}, which is not known here; quantize the model to Q8_0 or Q4_0"
+            "tensor {name} has the element type {id} ({}), which is no format of weights; quantize the model to Q8_0 or Q4_0",
+            Format::other_name(id).unwrap_or("unknown")
         ))));
     };
     let whole_rows = shape[0] % format.row().block_len as u64 == 0;

@@ -15,7 +15,6 @@ use super::weights::{Model, Parts, columns_and_rows};
 use crate::error::{Error, Result};
 use crate::gguf::Gguf;
 use crate::tensor::Buffer;
-use std::collections::BTreeMap;
 
 /// How much is asked for at a time while the header is not whole, and where bytes are skipped.
 const PIECE: usize = 64 << 10;
@@ -44,7 +43,7 @@ struct Body {
     pending: Vec<usize>,
     buffer: Option<Buffer>,
     buffer_filled: usize,
-    parts: BTreeMap<String, crate::tensor::Tensor>,
+    parts: Vec<(String, crate::tensor::Tensor)>,
 }
 
 impl Loader {
@@ -159,7 +158,7 @@ impl Loader {
         let mut collected = core::mem::take(&mut self.collected);
         collected.truncate(self.filled);
         self.received = gguf.data_offset.min(self.filled as u64);
-        let body = Body { gguf, config, pending, buffer: None, buffer_filled: 0, parts: BTreeMap::new() };
+        let body = Body { gguf, config, pending, buffer: None, buffer_filled: 0, parts: Vec::new() };
         self.body.insert(body).open_next(self.received)?;
         // What came along with the header belongs to the first tensors.
         let rest = self.received as usize;
@@ -237,7 +236,7 @@ impl Body {
                 Error::Format(text) => Error::Format(format!("tensor {name} {text}: the file is damaged")),
                 other => other,
             })?;
-            self.parts.insert(name.clone(), packed);
+            self.parts.push((name.clone(), packed));
         }
         self.open_next(received)
     }

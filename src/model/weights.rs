@@ -4,7 +4,6 @@ use super::config::{Activation, Config};
 use crate::error::{Error, Result, shown};
 use crate::gguf::{Gguf, TensorInfo};
 use crate::tensor::{Tensor, bytes_needed};
-use std::collections::BTreeMap;
 
 /// A model: its shape and its weights, immutable. Any number of sessions may share one.
 #[derive(Debug)]
@@ -163,10 +162,6 @@ fn check(config: &Config, gguf: &Gguf) -> Result<()> {
                 tensor.name, tensor.shape
             )));
         }
-        if tensor.format.row().dequantize.is_none() {
-            let Error::Unsupported(text) = crate::tensor::unsupported(tensor.format) else { continue };
-            return Err(Error::Unsupported(format!("tensor {}: {text}", tensor.name)));
-        }
     }
     match first_missing(config, |name| gguf.tensor(name).is_some()) {
         Some(name) => Err(Error::Format(format!("the tensor {name} is missing: the file is damaged"))),
@@ -204,16 +199,22 @@ pub(super) fn columns_and_rows(tensor: &TensorInfo) -> (u64, u64) {
     (tensor.shape[0], tensor.shape[1..].iter().product())
 }
 
-/// Tensors by name, to be taken one by one.
-pub(super) struct Parts(pub BTreeMap<String, Tensor>);
+/// Tensors by name, to be taken one by one. They are few, so a list does: a tree is 4 KB of a compressed
+/// module.
+pub(super) struct Parts(pub Vec<(String, Tensor)>);
 
 impl Parts {
+    fn take(&mut self, name: &str) -> Option<Tensor> {
+        let at = self.0.iter().position(|part| part.0 == name)?;
+        Some(self.0.swap_remove(at).1)
+    }
+
     fn tensor(&mut self, name: &str) -> Result<Tensor> {
-        self.0.remove(name).ok_or_else(|| Error::Format(format!("the tensor {name} is missing")))
+        self.take(name).ok_or_else(|| Error::Format(format!("the tensor {name} is missing")))
     }
 
     fn vector(&mut self, name: &str) -> Option<Vec<f32>> {
-        let tensor = self.0.remove(name)?;
+        let tensor = self.take(name)?;
         let mut values = vec![0.0; tensor.columns()];
         tensor.row(0, &mut values);
         Some(values)
@@ -231,7 +232,8 @@ impl Parts {
     }
 
     fn optional_linear(&mut self, name: &str) -> Result<Option<Linear>> {
-        match self.0.contains_key(&format!("{name}.weight")) {
+        let weight = format!("{name}.weight");
+        match self.0.iter().any(|part| part.0 == weight) {
             true => self.linear(name).map(Some),
             false => Ok(None),
         }
@@ -262,14 +264,14 @@ impl Parts {
     pub fn assemble(mut self, config: Config) -> Result<Model> {
         let model = Model {
             token_embd: self.tensor("token_embd.weight")?,
-            position_embd: self.0.remove("position_embd.weight"),
+            position_embd: self.take("position_embd.weight"),
             layers: (0..config.n_layer).map(|layer| self.layer(layer)).collect::<Result<_>>()?,
             output_norm: self.norm("output_norm")?,
             output: self.optional_linear("output")?,
             rope_factors: self.vector("rope_freqs.weight"),
             config,
         };
-        match self.0.pop_first() {
+        match self.0.first() {
             Some((name, _)) => Err(Error::Unsupported(format!("the tensor {name} would be left unused"))),
             None => Ok(model),
         }

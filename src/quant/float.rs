@@ -70,6 +70,15 @@ pub(super) fn dequantize_bf16(bytes: &[u8], out: &mut [f32]) {
     }
 }
 
+/// As ggml: to nearest, ties to even; a NaN stays a (quiet) NaN.
+pub(super) fn quantize_bf16(values: &[f32], out: &mut [u8]) {
+    for (raw, value) in out.as_chunks_mut::<2>().0.iter_mut().zip(values) {
+        let bits = value.to_bits();
+        let rounded = if value.is_nan() { bits | 0x0040_0000 } else { bits + 0x7fff + (bits >> 16 & 1) };
+        *raw = ((rounded >> 16) as u16).to_le_bytes();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

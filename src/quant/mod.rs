@@ -1,15 +1,19 @@
 //! Weight formats: how a block of numbers is stored in a file, and what floats it stands for.
 //!
-//! [`FORMATS`] is the one table of formats. A format that can be run has a `dequantize`; one that can be written has a
-//! `quantize`. Nothing here is fast and nothing here knows what the numbers are for: it is the plain meaning of the
-//! bytes, and the oracle of everything that packs or multiplies them.
+//! [`FORMATS`] is the one table of formats. All of them can be read; some can be written. Nothing here is fast and nothing
+//! here knows what the numbers are for: it is the plain meaning of the bytes, and the oracle of everything that packs or
+//! multiplies them.
 
+mod codes;
 pub mod float;
+mod grids;
 mod q4_0;
 mod q6_k;
 mod q8_0;
 mod runs;
+mod write;
 
+pub use codes::Codebook;
 pub use q4_0::BlockQ4_0;
 pub use q6_k::BlockQ6K;
 pub use q8_0::BlockQ8_0;
@@ -48,14 +52,15 @@ pub enum Format {
     TQ1_0 = 34,
     TQ2_0 = 35,
     MXFP4 = 39,
+    NVFP4 = 40,
+    Q1_0 = 41,
+    Q2_0 = 42,
 }
 
-/// Blocks to floats: `block_bytes × n` bytes in, `block_len × n` floats out.
-pub type Dequantize = fn(&[u8], &mut [f32]);
-/// Floats to blocks, the reverse.
+/// Floats to blocks: `block_len × n` floats in, `block_bytes × n` bytes out.
 pub type Quantize = fn(&[f32], &mut [u8]);
 
-/// One row of [`FORMATS`]: the shape of a block and how to read and write it.
+/// One row of [`FORMATS`]: the shape of a block.
 #[derive(Debug)]
 pub struct FormatRow {
     /// Which format this row describes.
@@ -66,61 +71,55 @@ pub struct FormatRow {
     pub block_len: usize,
     /// Bytes of one block.
     pub block_bytes: usize,
-    /// How it is read; `None`: not supported yet.
-    pub dequantize: Option<Dequantize>,
-    /// How it is written; `None`: this engine cannot write it.
-    pub quantize: Option<Quantize>,
 }
 
 const fn row(format: Format, name: &'static str, block_len: usize, block_bytes: usize) -> FormatRow {
-    FormatRow { format, name, block_len, block_bytes, dequantize: None, quantize: None }
+    FormatRow { format, name, block_len, block_bytes }
 }
 
-impl FormatRow {
-    const fn reads(mut self, dequantize: Dequantize) -> Self {
-        self.dequantize = Some(dequantize);
-        self
-    }
-
-    const fn writes(mut self, quantize: Quantize) -> Self {
-        self.quantize = Some(quantize);
-        self
-    }
-}
-
-/// Every format that a GGUF file may name, in the order of their ids.
+/// Every format that weights may have in a GGUF file, in the order of their ids.
 pub static FORMATS: &[FormatRow] = &[
-    row(Format::F32, "F32", 1, 4).reads(float::dequantize_f32).writes(float::quantize_f32),
-    row(Format::F16, "F16", 1, 2).reads(float::dequantize_f16).writes(float::quantize_f16),
-    row(Format::Q4_0, "Q4_0", 32, 18).reads(q4_0::dequantize).writes(q4_0::quantize),
-    row(Format::Q4_1, "Q4_1", 32, 20).reads(|bytes, out| runs::dequantize(Format::Q4_1, bytes, out)),
-    row(Format::Q5_0, "Q5_0", 32, 22).reads(|bytes, out| runs::dequantize(Format::Q5_0, bytes, out)),
-    row(Format::Q5_1, "Q5_1", 32, 24).reads(|bytes, out| runs::dequantize(Format::Q5_1, bytes, out)),
-    row(Format::Q8_0, "Q8_0", 32, 34).reads(q8_0::dequantize).writes(q8_0::quantize),
+    row(Format::F32, "F32", 1, 4),
+    row(Format::F16, "F16", 1, 2),
+    row(Format::Q4_0, "Q4_0", 32, 18),
+    row(Format::Q4_1, "Q4_1", 32, 20),
+    row(Format::Q5_0, "Q5_0", 32, 22),
+    row(Format::Q5_1, "Q5_1", 32, 24),
+    row(Format::Q8_0, "Q8_0", 32, 34),
     row(Format::Q2_K, "Q2_K", 256, 84),
     row(Format::Q3_K, "Q3_K", 256, 110),
-    row(Format::Q4_K, "Q4_K", 256, 144).reads(|bytes, out| runs::dequantize(Format::Q4_K, bytes, out)),
-    row(Format::Q5_K, "Q5_K", 256, 176).reads(|bytes, out| runs::dequantize(Format::Q5_K, bytes, out)),
-    row(Format::Q6_K, "Q6_K", 256, 210).reads(|bytes, out| runs::dequantize(Format::Q6_K, bytes, out)),
+    row(Format::Q4_K, "Q4_K", 256, 144),
+    row(Format::Q5_K, "Q5_K", 256, 176),
+    row(Format::Q6_K, "Q6_K", 256, 210),
     row(Format::IQ2_XXS, "IQ2_XXS", 256, 66),
     row(Format::IQ2_XS, "IQ2_XS", 256, 74),
     row(Format::IQ3_XXS, "IQ3_XXS", 256, 98),
     row(Format::IQ1_S, "IQ1_S", 256, 50),
-    row(Format::IQ4_NL, "IQ4_NL", 32, 18).reads(|bytes, out| runs::dequantize(Format::IQ4_NL, bytes, out)),
+    row(Format::IQ4_NL, "IQ4_NL", 32, 18),
     row(Format::IQ3_S, "IQ3_S", 256, 110),
     row(Format::IQ2_S, "IQ2_S", 256, 82),
     row(Format::IQ4_XS, "IQ4_XS", 256, 136),
     row(Format::IQ1_M, "IQ1_M", 256, 56),
-    row(Format::BF16, "BF16", 1, 2).reads(float::dequantize_bf16),
+    row(Format::BF16, "BF16", 1, 2),
     row(Format::TQ1_0, "TQ1_0", 256, 54),
     row(Format::TQ2_0, "TQ2_0", 256, 66),
     row(Format::MXFP4, "MXFP4", 32, 17),
+    row(Format::NVFP4, "NVFP4", 64, 36),
+    row(Format::Q1_0, "Q1_0", 128, 18),
+    row(Format::Q2_0, "Q2_0", 64, 18),
 ];
 
 impl Format {
     /// The format with this ggml type id, if there is one.
     pub fn from_id(id: u32) -> Option<Format> {
         FORMATS.iter().find(|row| row.format as u32 == id).map(|row| row.format)
+    }
+
+    /// The name of a ggml type that has an id and a size and is no format of weights: of activations, or of plain numbers.
+    pub fn other_name(id: u32) -> Option<&'static str> {
+        const OTHERS: [(u32, &str); 7] =
+            [(9, "Q8_1"), (15, "Q8_K"), (24, "I8"), (25, "I16"), (26, "I32"), (27, "I64"), (28, "F64")];
+        OTHERS.iter().find(|other| other.0 == id).map(|other| other.1)
     }
 
     /// This format's row of the table.
@@ -134,6 +133,34 @@ impl Format {
     /// ggml's name for it.
     pub fn name(self) -> &'static str {
         self.row().name
+    }
+
+    /// Turns blocks to floats: `block_bytes × n` bytes in, `block_len × n` floats out.
+    pub fn dequantize(self, bytes: &[u8], out: &mut [f32]) {
+        match self {
+            Format::F32 => float::dequantize_f32(bytes, out),
+            Format::F16 => float::dequantize_f16(bytes, out),
+            Format::BF16 => float::dequantize_bf16(bytes, out),
+            Format::Q4_0 => q4_0::dequantize(bytes, out),
+            Format::Q8_0 => q8_0::dequantize(bytes, out),
+            _ => runs::dequantize(self, bytes, out),
+        }
+    }
+
+    /// What turns floats to blocks of this format; `None`: this engine cannot write it. Not in the table, so that a
+    /// build that writes nothing leaves it out.
+    pub fn quantizer(self) -> Option<Quantize> {
+        match self {
+            Format::F32 => Some(float::quantize_f32),
+            Format::F16 => Some(float::quantize_f16),
+            Format::BF16 => Some(float::quantize_bf16),
+            Format::Q4_0 => Some(q4_0::quantize),
+            Format::Q4_1 => Some(write::q4_1),
+            Format::Q5_0 => Some(write::q5_0),
+            Format::Q5_1 => Some(write::q5_1),
+            Format::Q8_0 => Some(q8_0::quantize),
+            _ => None,
+        }
     }
 
     /// Bytes that `n` values take, or `None` where `n` is no whole number of blocks or the product overflows.

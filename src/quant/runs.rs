@@ -1,10 +1,11 @@
-//! The formats whose values are `scale · q − min`: 32 of them as a [`Run`], whatever the file's bits look like.
+//! The formats whose values are `scale · q − min` with a scale that begins as an f16: 32 of them as a [`Run`], whatever
+//! the file's bits look like.
 //!
 //! # Source
 //! The `block_*` structs and `dequantize_row_*` of ggml, and `gguf.quants` of <https://pypi.org/project/gguf/>.
 
 use super::float::f16_to_f32;
-use super::{BlockQ6K, Format};
+use super::{BlockQ6K, Codebook, Format};
 use crate::kernels::Run;
 use core::array::from_fn;
 
@@ -14,10 +15,15 @@ pub fn run_of(format: Format, block: &[u8], run: usize) -> Option<Run> {
         Format::Q4_1 => q4_1(block.first_chunk()?),
         Format::Q5_0 => q5_0(block.first_chunk()?),
         Format::Q5_1 => q5_1(block.first_chunk()?),
+        Format::Q2_K => q2_k(block.first_chunk()?, run % 8),
         Format::Q4_K => q4_k(block.first_chunk()?, run % 8),
         Format::Q5_K => q5_k(block.first_chunk()?, run % 8),
         Format::Q6_K => q6_k(block.first_chunk()?, run % 8),
         Format::IQ4_NL => iq4_nl(block.first_chunk()?),
+        Format::TQ1_0 => tq1_0(block.first_chunk()?, run % 8),
+        Format::TQ2_0 => tq2_0(block.first_chunk()?, run % 8),
+        Format::Q1_0 => q1_0(block.first_chunk()?, run % 4),
+        Format::Q2_0 => q2_0(block.first_chunk()?, run % 2),
         _ => return None,
     })
 }
@@ -30,25 +36,27 @@ pub fn value(run: &Run, k: usize) -> f32 {
     scale * f32::from(run.q[k]) - min
 }
 
-/// Dequantizes whole blocks of one of these formats.
+/// Dequantizes whole blocks of one of these formats, or of those that are [`Codes`](crate::kernels::Codes).
 pub(super) fn dequantize(format: Format, bytes: &[u8], out: &mut [f32]) {
-    let row = format.row();
+    let (row, book) = (format.row(), Codebook::new(format));
     for (out, block) in out.chunks_exact_mut(row.block_len).zip(bytes.chunks_exact(row.block_bytes)) {
         for (i, out) in out.as_chunks_mut::<32>().0.iter_mut().enumerate() {
             if let Some(run) = run_of(format, block, i) {
                 out.iter_mut().enumerate().for_each(|(k, out)| *out = value(&run, k));
+            } else if let Some(codes) = book.codes(block, i) {
+                out.iter_mut().enumerate().for_each(|(k, out)| *out = codes.value(k));
             }
         }
     }
 }
 
 /// The f16 bits at a place.
-fn half(bytes: &[u8], at: usize) -> u16 {
+pub(super) fn half(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([bytes[at], bytes[at + 1]])
 }
 
 /// Value k of 32 nibbles: the low ones of 16 bytes, then the high ones.
-fn nibble(qs: &[u8], k: usize) -> i8 {
+pub(super) fn nibble(qs: &[u8], k: usize) -> i8 {
     (qs[k % 16] >> (k / 16 * 4) & 15) as i8
 }
 
@@ -61,6 +69,9 @@ fn fifth(qh: &[u8], k: usize) -> i8 {
 fn plus(d: u16, m: u16, q: impl FnMut(usize) -> i8) -> Run {
     Run { d, dmin: m ^ 0x8000, scale: [1; 2], min: [1; 2], q: from_fn(q) }
 }
+
+/// What the nibbles of IQ4_NL and IQ4_XS stand for.
+pub(super) const IQ4_NL_VALUES: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
 /// d, m, 16 bytes of nibbles: `d · q + m`.
 fn q4_1(b: &[u8; 20]) -> Run {
@@ -79,8 +90,41 @@ fn q5_1(b: &[u8; 24]) -> Run {
 
 /// d, 16 bytes of nibbles that choose from a table: `d · table[q]`.
 fn iq4_nl(b: &[u8; 18]) -> Run {
-    const TABLE: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
-    Run::plain(half(b, 0), from_fn(|k| TABLE[nibble(&b[2..], k) as usize]))
+    Run::plain(half(b, 0), from_fn(|k| IQ4_NL_VALUES[nibble(&b[2..], k) as usize]))
+}
+
+/// 48 bytes of five ternary digits each, 4 of four, d: `d · (digit − 1)`. A byte is the fraction 0.digits in 256ths,
+/// rounded up: times a power of three modulo 256, it has the digit that is asked for before the point of its triple.
+fn tq1_0(b: &[u8; 54], run: usize) -> Run {
+    let digit = |byte: u8, n: usize| ((u16::from(byte.wrapping_mul([1, 3, 9, 27, 81][n])) * 3) >> 8) as i8 - 1;
+    Run::plain(
+        half(b, 52),
+        from_fn(|k| match run * 32 + k {
+            i @ 0..160 => digit(b[i % 32], i / 32),
+            i @ 160..240 => digit(b[32 + i % 16], i / 16 - 10),
+            i => digit(b[48 + i % 4], i % 16 / 4),
+        }),
+    )
+}
+
+/// 64 bytes of two bits, d: `d · (q − 1)`.
+fn tq2_0(b: &[u8; 66], run: usize) -> Run {
+    Run::plain(half(b, 64), from_fn(|k| crumb(b, run, k) as i8 - 1))
+}
+
+/// d, 16 bytes of bits: `d` where there is one, else `−d`.
+fn q1_0(b: &[u8; 18], run: usize) -> Run {
+    Run::plain(half(b, 0), from_fn(|k| (b[2 + 4 * run + k / 8] >> (k % 8) & 1) as i8 * 2 - 1))
+}
+
+/// d, 16 bytes of two bits: `d · (q − 1)`.
+fn q2_0(b: &[u8; 18], run: usize) -> Run {
+    Run::plain(half(b, 0), from_fn(|k| (b[2 + 8 * run + k / 4] >> (k % 4 * 2) & 3) as i8 - 1))
+}
+
+/// Value k of run j of 256 in two bits: runs 4i .. 4i + 4 are the bits of 32 bytes, the first the lowest.
+fn crumb(qs: &[u8], j: usize, k: usize) -> u8 {
+    qs[j / 4 * 32 + k] >> (j % 4 * 2) & 3
 }
 
 /// Scale and minimum of run j of a K block, six bits each in 12 bytes: those of runs 0 to 3 lie whole in bytes 0 to 3 and
@@ -98,6 +142,13 @@ fn k_run(b: &[u8], nibbles: &[u8], run: usize, high: impl Fn(usize) -> u8) -> Ru
     let qs = &nibbles[run / 2 * 32..];
     let quant = |k: usize| (qs[k] >> (run % 2 * 4) & 15 | high(k) << 4) as i8;
     Run { d: half(b, 0), dmin: half(b, 2), scale: [scale as i8; 2], min: [min; 2], q: from_fn(quant) }
+}
+
+/// 16 bytes of a scale and a minimum for each 16 values, 64 of two bits, d, dmin.
+fn q2_k(b: &[u8; 84], run: usize) -> Run {
+    let scales = [b[2 * run], b[2 * run + 1]];
+    let (scale, min) = (scales.map(|s| (s & 15) as i8), scales.map(|s| s >> 4));
+    Run { d: half(b, 80), dmin: half(b, 82), scale, min, q: from_fn(|k| crumb(&b[16..], run, k) as i8) }
 }
 
 fn q4_k(b: &[u8; 144], run: usize) -> Run {

@@ -6,6 +6,9 @@ use pagelm::quant::{Format, float};
 use pagelm::sampler::Rng;
 use std::sync::Arc;
 
+#[path = "blocks.rs"]
+pub mod blocks;
+
 /// A model's shape, before it is a file.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
@@ -223,7 +226,7 @@ impl Made {
         let mut made = self.clone();
         for tensor in &mut made.tensors {
             let mut values = vec![0.0; tensor.shape.iter().product::<u64>() as usize];
-            tensor.format.row().dequantize.unwrap()(&tensor.bytes, &mut values);
+            tensor.format.dequantize(&tensor.bytes, &mut values);
             tensor.bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
             tensor.format = Format::F32;
         }
@@ -279,19 +282,15 @@ pub fn noise(n: usize, size: f32, seed: u32) -> Vec<f32> {
 pub fn random(format: Format, n: usize, size: f32, seed: u32) -> Vec<u8> {
     let row = format.row();
     let mut bytes = vec![0; n / row.block_len * row.block_bytes];
-    match (row.quantize, format) {
-        (Some(quantize), _) => quantize(&noise(n, size, seed), &mut bytes),
-        (None, Format::BF16) => {
-            bytes = noise(n, size, seed).iter().flat_map(|x| ((x.to_bits() >> 16) as u16).to_le_bytes()).collect();
-        }
-        (None, Format::Q6_K) => {
+    match format.quantizer() {
+        Some(quantize) => quantize(&noise(n, size, seed), &mut bytes),
+        None => {
             let mut rng = Rng::new(seed);
             bytes.iter_mut().for_each(|byte| *byte = rng.next_u64() as u8);
-            // x = d · scale · quant, with scales up to ±128 and quants up to ±32
-            let d = float::f32_to_f16(size / (128.0 * 32.0)).to_le_bytes();
-            bytes.chunks_exact_mut(210).for_each(|block| block[208..].copy_from_slice(&d));
+            bytes
+                .chunks_exact_mut(row.block_bytes)
+                .for_each(|block| blocks::tame(row.name, block, size, float::f32_to_f16));
         }
-        _ => panic!("{} cannot be made", format.name()),
     }
     bytes
 }

@@ -64,6 +64,26 @@ export const Q6_K: Format = {
     block.writeUInt16LE(f16(-16 + 1, random), 208);
   },
 };
+export const Q4_K: Format = {
+  id: 12,
+  blockLen: 256,
+  blockBytes: 144,
+  fill(block, random) {
+    fillBytes(block, random);
+    block.writeUInt16LE(f16(-14, random), 0);
+    block.writeUInt16LE(f16(-11, random), 2);
+  },
+};
+/** Of the formats whose values stand in a table, the one with the most kinds of bits: points, signs, two scales a run. */
+export const IQ2_XS: Format = {
+  id: 17,
+  blockLen: 256,
+  blockBytes: 74,
+  fill(block, random) {
+    fillBytes(block, random);
+    block.writeUInt16LE(f16(-11, random));
+  },
+};
 
 /** The same numbers every time. */
 export function mulberry32(seed: number): () => number {

@@ -35,6 +35,8 @@ const models: [string, string | undefined][] = [
   ["random Q8_0", random("q8_0", gguf.Q8_0)],
   ["random Q4_0", random("q4_0", gguf.Q4_0)],
   ["random Q6_K", random("q6_k", gguf.Q6_K)],
+  ["random Q4_K", random("q4_k", gguf.Q4_K)],
+  ["random IQ2_XS", random("iq2_xs", gguf.IQ2_XS)],
   ["stories260K f32", sharedModel("stories260K-f32.gguf")],
   ["stories260K f16", sharedModel("stories260K-f16.gguf")],
   ["stories260K q6_k", sharedModel("stories260K-q6_k.gguf")],
