@@ -1,6 +1,6 @@
 import type { CacheType, EngineOptions } from "./binding.js";
 import { PageLmError } from "./errors.js";
-import type { SamplingOptions } from "./types.js";
+import type { SamplingOptions, TokenRange } from "./types.js";
 
 /** A prompt as text, or as tokens that are taken as they are. */
 export type Prompt = string | Uint32Array | readonly number[];
@@ -122,4 +122,11 @@ export function toCount(value: number | undefined, what: string): number | undef
     throw new PageLmError("argument", `${what} must be a whole number of at least 1, not ${String(value)}.`);
   }
   return value;
+}
+
+/** What the engine says of tokens and, behind them, of where each ends. */
+export function toTokenRanges(numbers: Uint32Array): TokenRange[] {
+  const nTokens = numbers.length / 2;
+  const [tokens, ends] = [numbers.subarray(0, nTokens), numbers.subarray(nTokens)];
+  return Array.from(tokens, (token, idx) => ({ token, start: ends[idx - 1] ?? 0, end: ends[idx] as number }));
 }

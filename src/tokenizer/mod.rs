@@ -221,13 +221,22 @@ impl Tokenizer {
     /// # Errors
     /// As [`encode`](Self::encode).
     pub fn encode_with_ranges(&self, text: &str, options: EncodeOptions) -> Result<Vec<(u32, Range<usize>)>> {
-        let Tokens { ids, ends } = self.tokens(text, options)?;
+        let (ids, ends) = self.encode_with_ends(text, options)?;
         let mut start = 0;
         let ranges = ends.iter().map(|end| core::mem::replace(&mut start, *end as usize)..*end as usize);
         Ok(ids.into_iter().zip(ranges).collect())
     }
 
-    /// The token ids of a text, and where in the text each of them ends.
+    /// The token ids of a text, and where in the text each of them ends: what
+    /// [`encode_with_ranges`](Self::encode_with_ranges) says, in two lists.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_with_ends(&self, text: &str, options: EncodeOptions) -> Result<(Vec<u32>, Vec<u32>)> {
+        let Tokens { ids, ends } = self.tokens(text, options)?;
+        Ok((ids, ends))
+    }
+
     fn tokens(&self, text: &str, options: EncodeOptions) -> Result<Tokens> {
         let mut out = Tokens::default();
         self.special.bos.iter().filter(|_| options.add_special && self.special.add_bos).for_each(|&id| out.push(id, 0));
