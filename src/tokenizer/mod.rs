@@ -23,6 +23,7 @@ mod split;
 mod spm;
 mod stream;
 mod unicode_table;
+#[cfg(feature = "unigram")]
 mod unigram;
 mod vocab;
 
@@ -38,6 +39,7 @@ use special::{Defaults, Fragment, Partition, Special};
 use spelled::{SPACE, Tokens};
 use spm::Spm;
 use std::borrow::Cow;
+#[cfg(feature = "unigram")]
 use unigram::Unigram;
 use vocab::{Kind, Vocab, missing, parse_byte};
 
@@ -45,6 +47,8 @@ use vocab::{Kind, Vocab, missing, parse_byte};
 pub const MAX_TEXT_BYTES: usize = 256 << 20;
 
 const MODEL: &str = "tokenizer.ggml.model";
+/// What `tokenizer.ggml.model` may be. No decoder has a `t5` tokenizer yet, so builds for pages leave that out.
+const KNOWN_MODELS: &str = if cfg!(feature = "unigram") { "llama, gpt2, gemma4, t5" } else { "llama, gpt2, gemma4" };
 const PRE: &str = "tokenizer.ggml.pre";
 
 /// What to do about special tokens when encoding.
@@ -70,6 +74,7 @@ pub struct Tokenizer {
 enum Style {
     Spm(Spm),
     Bpe(Bpe),
+    #[cfg(feature = "unigram")]
     Unigram(Unigram),
 }
 
@@ -90,8 +95,9 @@ impl Tokenizer {
             Some("llama") => Tokenizer::spm(metadata),
             Some("gpt2") => Tokenizer::bpe(metadata, metadata.str(PRE)?.unwrap_or_default()),
             Some("gemma4") => Tokenizer::bpe(metadata, "gemma4"),
+            #[cfg(feature = "unigram")]
             Some("t5") => Tokenizer::unigram(metadata),
-            Some(other) => Err(unsupported(MODEL, other, "llama, gpt2, gemma4, t5".into())),
+            Some(other) => Err(unsupported(MODEL, other, KNOWN_MODELS.into())),
             None => Err(missing(MODEL)),
         }
     }
@@ -101,6 +107,7 @@ impl Tokenizer {
         Tokenizer::new(metadata, defaults, &|vocab, unk| Ok(Style::Spm(Spm::from_metadata(metadata, vocab, unk)?)))
     }
 
+    #[cfg(feature = "unigram")]
     fn unigram(metadata: &Metadata) -> Result<Tokenizer> {
         let defaults = Defaults { bos: None, eos: Some(1), unk: Some(2), add_bos: false, add_eos: true };
         Tokenizer::new(metadata, defaults, &|vocab, unk| {
@@ -140,6 +147,7 @@ impl Tokenizer {
         match self.style {
             Style::Spm(_) => "llama",
             Style::Bpe(_) => "gpt2",
+            #[cfg(feature = "unigram")]
             Style::Unigram(_) => "t5",
         }
     }
@@ -148,7 +156,7 @@ impl Tokenizer {
     pub fn pre(&self) -> Option<&'static str> {
         match &self.style {
             Style::Bpe(bpe) => Some(bpe.pre.names[0]),
-            Style::Spm(_) | Style::Unigram(_) => None,
+            _ => None,
         }
     }
 
@@ -252,7 +260,7 @@ impl Tokenizer {
     pub fn words<'t>(&self, text: &'t str) -> Option<Vec<&'t str>> {
         match &self.style {
             Style::Bpe(bpe) => Some(bpe.words(text)),
-            Style::Spm(_) | Style::Unigram(_) => None,
+            _ => None,
         }
     }
 
@@ -295,6 +303,7 @@ impl Tokenizer {
                             spm.encode(&self.vocab, (text, start), after_special, &mut merger, out)?;
                         }
                         Style::Bpe(bpe) => bpe.encode(&self.vocab, text, start, &mut merger, out),
+                        #[cfg(feature = "unigram")]
                         Style::Unigram(unigram) => unigram.encode(&self.vocab, text, start, out),
                     }
                 }
@@ -375,6 +384,7 @@ impl Tokenizer {
     fn may_start_with_prefix(&self, token: u32) -> bool {
         let prefixes = match &self.style {
             Style::Spm(spm) => spm.add_space_prefix,
+            #[cfg(feature = "unigram")]
             Style::Unigram(unigram) => unigram.add_space_prefix,
             Style::Bpe(_) => false,
         };

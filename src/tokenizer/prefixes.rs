@@ -9,7 +9,7 @@ pub(super) struct Prefixes(Vec<u32>);
 
 impl Prefixes {
     /// Of these tokens. One whose spelling is empty, or that of a token with a lower id, is never found.
-    pub(super) fn new(vocab: &Vocab, ids: impl Iterator<Item = u32>) -> Prefixes {
+    pub(super) fn new(vocab: &Vocab, ids: &mut dyn Iterator<Item = u32>) -> Prefixes {
         let found = |id: &u32| vocab.find(vocab.text(*id)) == Some(*id);
         // Sorted by a heap, which is a tenth of the code of the standard sort.
         let by_text: BinaryHeap<(&[u8], u32)> = ids.filter(found).map(|id| (vocab.text(id), id)).collect();

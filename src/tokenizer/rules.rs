@@ -42,7 +42,7 @@ const LETTERS_AND_MARKS: Rule = &[optional(BEFORE_WORD), some(WORD)];
 /// `[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+`
 const LETTERS_AND_MARKS_NOT_AFTER_SIGNS: Rule =
     &[optional(none_of(LETTER | PUNCTUATION | SYMBOL, "\n\n\r\r")), some(WORD)];
-/// `[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+`
+/// ``[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+``
 const ASCII_SIGN_AND_LETTERS: Rule = &[times(any(0, "!/:@[`{~"), 1, 1), some(any(0, "AZaz"))];
 const NUMBER_EACH: Rule = &[times(any(NUMBER, ""), 1, 1)];
 const NUMBERS_TO_3: Rule = &[times(any(NUMBER, ""), 1, 3)];
@@ -238,7 +238,7 @@ pub(super) const TINY_AYA: &[Pass] = &[
         SPACES,
     ]),
 ];
-/// `[\p{P}\$\+<=>\^~\|`]+`, GPT-2's, `[0-9][0-9][0-9]`
+/// ``[\p{P}\$\+<=>\^~\|`]+``, GPT-2's, `[0-9][0-9][0-9]`
 pub(super) const FALCON: &[Pass] = &[Rules(&[&[some(any(PUNCTUATION, "$$++<>^^``||~~"))]]), GPT2_RULES, DIGITS_BY_3];
 /// Everything between spaces and stops, with the space before it.
 pub(super) const BLOOM: &[Pass] = &[BETWEEN_STOPS];

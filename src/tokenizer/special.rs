@@ -96,6 +96,12 @@ const END_TEXTS: &[&str] = &[
 /// The parts of gpt-oss's channels, which are shown whatever the file calls them.
 const SHOWN_TEXTS: &[&str] = &["<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"];
 
+/// What looks like an end and is none where, of each of these lists, another end is in the vocabulary; and what it is then.
+const NO_ENDS: &[(&str, &[&[&str]], Kind)] = &[
+    ("<|end|>", &[&["<|call|>", "<|calls|>"], &["<|return|>", "<|flush|>"]], Kind::UserDefined),
+    ("</s>", &[&["<|tool_response>"]], Kind::Normal),
+];
+
 /// The special tokens of a model, each `None` where it has none.
 #[derive(Debug, Default)]
 pub(super) struct Special {
@@ -159,15 +165,12 @@ impl Special {
 
     /// Two spellings are an end in some vocabularies and something else in others, which other ends give away.
     fn correct_ends(&mut self, vocab: &mut Vocab) {
-        let has = |text: &str| vocab.find(text.as_bytes()).is_some_and(|id| self.ends.contains(&id));
-        let calls = has("<|call|>") || has("<|calls|>");
-        let part_of_answer = calls && (has("<|return|>") || has("<|flush|>"));
-        for (text, is_no_end, kind) in
-            [("<|end|>", part_of_answer, Kind::UserDefined), ("</s>", has("<|tool_response>"), Kind::Normal)]
-        {
-            if let (true, Some(id)) = (is_no_end, vocab.find(text.as_bytes())) {
+        for (text, told_by, kind) in NO_ENDS {
+            let is_end = |text: &&str| vocab.find(text.as_bytes()).is_some_and(|id| self.ends.contains(&id));
+            let told = told_by.iter().all(|texts| texts.iter().any(is_end));
+            if let (true, Some(id)) = (told, vocab.find(text.as_bytes())) {
                 self.ends.retain(|end| *end != id);
-                vocab.set_kind(id, kind);
+                vocab.set_kind(id, *kind);
             }
         }
     }
@@ -227,7 +230,7 @@ impl Partition {
         let name = metadata.str("general.name")?.unwrap_or_default().to_ascii_lowercase();
         let mut starts = [false; 256];
         ids.iter().for_each(|&id| starts[usize::from(vocab.text(id)[0])] = true);
-        let by_text = Prefixes::new(vocab, ids.iter().copied());
+        let by_text = Prefixes::new(vocab, &mut ids.iter().copied());
         Ok(Partition { ids, by_text, starts, strips: name.contains("phi-3") || name.contains("phi3") })
     }
 

@@ -78,6 +78,7 @@ pub(super) const fn but(categories: Categories, ranges: &'static str) -> Set {
 }
 
 impl Set {
+    #[inline(never)]
     fn holds(&self, c: char, table: &CategoryTable) -> bool {
         let categories = table.of(c);
         let in_category = categories & self.categories != 0;
@@ -151,7 +152,13 @@ impl Splitter {
         match pass {
             Pass::Rules(rules) => self.by_rules(rules, piece, &mut cut),
             Pass::Threes { digits, at } => self.by_threes(digits, at, piece, &mut cut),
-            Pass::Trailing(set) => cut(piece.trim_end_matches(|c| set.holds(c, &self.table)).len()),
+            Pass::Trailing(set) => {
+                let mut chars = piece.chars();
+                while chars.clone().next_back().is_some_and(|c| set.holds(c, &self.table)) {
+                    chars.next_back();
+                }
+                cut(chars.as_str().len());
+            }
         }
         cut(piece.len());
     }

@@ -56,7 +56,7 @@ impl Unigram {
         let flag = |key| Ok(metadata.bool(key)?.unwrap_or(false));
         Ok(Unigram {
             scores,
-            tokens: Prefixes::new(vocab, ids().filter(is_text)),
+            tokens: Prefixes::new(vocab, &mut ids().filter(is_text)),
             unk: unk.ok_or_else(|| missing("tokenizer.ggml.unknown_token_id"))?,
             unk_score,
             charsmap: Charsmap::new(metadata.bytes(CHARSMAP)?.unwrap_or_default())?,

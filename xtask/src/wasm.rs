@@ -75,7 +75,7 @@ impl Variant {
 
     fn compile(&self) -> Result<()> {
         let mut cargo = self.cargo("build", TARGET);
-        cargo.args(["--profile", "wasm", "--package", "pagelm", "--lib"]);
+        cargo.args(["--profile", "wasm", "--package", "pagelm", "--lib", "--no-default-features"]);
         cargo.args(["-Z", "build-std=std,panic_abort", "-Z", "build-std-features=optimize_for_size", "--config"]);
         cargo.arg(format!("target.{TARGET}.rustflags=[\"-Zunstable-options\", \"-Cpanic=immediate-abort\"]"));
         cargo.env("RUSTC_BOOTSTRAP", "1");
