@@ -2,6 +2,7 @@
 
 use crate::model_file::{read_header, tokenizer};
 use anyhow::{Context, Result};
+use core::ops::Range;
 use pagelm::tokenizer::{EncodeOptions, Tokenizer};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -18,8 +19,11 @@ pub struct Args {
     /// Take control tokens spelled in the text, such as <s>, for the tokens
     #[arg(long)]
     parse_special: bool,
+    /// Write a line for each token: its id, the bytes of the text that it stands for (from, and up to), its spelling
+    #[arg(long)]
+    ranges: bool,
     /// Read token ids and write their text
-    #[arg(long, conflicts_with_all = ["no_bos", "parse_special"])]
+    #[arg(long, conflicts_with_all = ["no_bos", "parse_special", "ranges"])]
     decode: bool,
 }
 
@@ -38,6 +42,13 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn encode(tokenizer: &Tokenizer, text: &str, args: &Args) -> Result<String> {
     let options = EncodeOptions { add_special: !args.no_bos, parse_special: args.parse_special };
+    if args.ranges {
+        let pieces = tokenizer.encode_with_ranges(text, options)?;
+        let line = |(id, range): &(u32, Range<usize>)| {
+            Ok(format!("{id}\t{}\t{}\t{}\n", range.start, range.end, tokenizer.token_text(*id)?.escape_debug()))
+        };
+        return pieces.iter().map(line).collect();
+    }
     let ids: Vec<String> = tokenizer.encode(text, options)?.iter().map(u32::to_string).collect();
     Ok(ids.join(" ") + "\n")
 }

@@ -227,6 +227,19 @@ fn every_command_names_a_file_that_cannot_be_used() {
     assert!(!PathBuf::from(out).exists());
 }
 
+#[test]
+fn tokens_are_shown_with_the_bytes_that_they_stand_for() {
+    let made = llama();
+    let model = file("ranges.gguf", &made.write());
+    let out = prints(&["tokenize", "-m", &model, "--ranges"], "a\n\u{e9}".as_bytes());
+    let lines: Vec<Vec<&str>> = out.lines().map(|line| line.split('\t').collect()).collect();
+    let ids = prints(&["tokenize", "-m", &model], "a\n\u{e9}".as_bytes());
+    assert_eq!(lines.iter().map(|line| line[0]).collect::<Vec<_>>().join(" ") + "\n", ids);
+    let ends: Vec<&str> = lines.iter().map(|line| line[2]).collect();
+    assert!(lines.iter().skip(1).zip(&ends).all(|(line, end)| line[1] == *end), "{out}");
+    assert_eq!((lines[0][1], *ends.last().unwrap()), ("0", "4"), "{out}");
+}
+
 /// The logits of all tokens by the engine itself.
 fn all_logits(made: &Made, tokens: &[u32]) -> Vec<f32> {
     let mut session = Session::new(made.load(), None).unwrap();

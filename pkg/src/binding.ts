@@ -39,7 +39,8 @@ export interface Loader {
 /** A loaded model with its session. */
 export interface Engine {
   info(): EngineInfo;
-  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Uint32Array<ArrayBuffer>;
+  /** With `ends`, as many numbers more behind the tokens: where in the text each of them ends, in bytes of UTF-8. */
+  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean, ends: boolean): Uint32Array<ArrayBuffer>;
   detokenize(tokens: Uint32Array): string;
   /** Begins a generation in place of the one before. Computes nothing yet. */
   start(prompt: string | Uint32Array, options: EngineOptions): Started;

@@ -72,7 +72,7 @@ export class Host {
         return this.#post({ type: "stopped", id, ...this.#measured(run) });
       }
       case "tokenize": {
-        const tokens = this.#ready().tokenize(request.text, request.addSpecial, request.parseSpecial);
+        const tokens = this.#ready().tokenize(request.text, request.addSpecial, request.parseSpecial, request.ends);
         return this.#post({ type: "tokens", id, tokens }, [tokens.buffer]);
       }
       case "detokenize":

@@ -21,4 +21,5 @@ export type {
   Source,
   StopReason,
   TokenizeOptions,
+  TokenRange,
 } from "./types.js";

@@ -8,12 +8,12 @@
 import type { Engine } from "./binding.js";
 import { abortError, BUSY, isFatal, PageLmError, toPageLmError } from "./errors.js";
 import { loadEngine } from "./load.js";
-import { toCacheType, toCount, toEngineOptions, toTokens, wellFormed } from "./options.js";
+import { toCacheType, toCount, toEngineOptions, toTokenRanges, toTokens, wellFormed } from "./options.js";
 import { toSourceRef } from "./source.js";
-import type { LoadOptions, ModelInfo, Report, SamplingOptions, Source, TokenizeOptions } from "./types.js";
+import type { LoadOptions, ModelInfo, Report, SamplingOptions, Source, TokenizeOptions, TokenRange } from "./types.js";
 
 export { PageLmError, type PageLmErrorCode } from "./errors.js";
-export type { LoadOptions, ModelInfo, Report, SamplingOptions, Source, TokenizeOptions } from "./types.js";
+export type { LoadOptions, ModelInfo, Report, SamplingOptions, Source, TokenizeOptions, TokenRange } from "./types.js";
 
 /** Options of `generateInto`. */
 export interface GenerateIntoOptions extends SamplingOptions {
@@ -88,7 +88,19 @@ export class MainThreadModel {
    */
   tokenize(text: string, { addSpecial = true, parseSpecial = false }: TokenizeOptions = {}): Uint32Array {
     const engine = this.#idle();
-    return this.#checked(() => engine.tokenize(wellFormed(text, "text"), addSpecial, parseSpecial));
+    return this.#checked(() => engine.tokenize(wellFormed(text, "text"), addSpecial, parseSpecial, false));
+  }
+
+  /**
+   * The tokens of a text, each with the bytes of the text, in UTF-8, that it stands for. They follow one upon the other and
+   * cover the text; those of BOS and EOS are empty.
+   *
+   * # Errors
+   * `argument` for lone surrogates, `busy` while a text is being written, `disposed`.
+   */
+  tokenRanges(text: string, { addSpecial = true, parseSpecial = false }: TokenizeOptions = {}): TokenRange[] {
+    const engine = this.#idle();
+    return toTokenRanges(this.#checked(() => engine.tokenize(wellFormed(text, "text"), addSpecial, parseSpecial, true)));
   }
 
   /**

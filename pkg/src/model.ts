@@ -1,7 +1,7 @@
 import { Connection } from "./connection.js";
 import { abortError, BUSY, PageLmError } from "./errors.js";
 import { Generation, type GenerationOwner } from "./generation.js";
-import { type Prompt, toCacheType, toCount, toThreads, toTokens, wellFormed } from "./options.js";
+import { type Prompt, toCacheType, toCount, toThreads, toTokenRanges, toTokens, wellFormed } from "./options.js";
 import type { Response } from "./protocol.js";
 import { toSourceRef } from "./source.js";
 import { startWorker } from "./spawn.js";
@@ -13,6 +13,7 @@ import type {
   ModelInfo,
   Source,
   TokenizeOptions,
+  TokenRange,
 } from "./types.js";
 
 /**
@@ -89,9 +90,24 @@ export class Model {
    * `argument` for lone surrogates.
    */
   async tokenize(text: string, options: TokenizeOptions = {}): Promise<Uint32Array> {
+    return this.#tokenize(text, options, false);
+  }
+
+  /**
+   * The tokens of a text, each with the bytes of the text, in UTF-8, that it stands for. They follow one upon the other and
+   * cover the text; those of BOS and EOS are empty.
+   *
+   * # Errors
+   * `argument` for lone surrogates.
+   */
+  async tokenRanges(text: string, options: TokenizeOptions = {}): Promise<TokenRange[]> {
+    return toTokenRanges(await this.#tokenize(text, options, true));
+  }
+
+  async #tokenize(text: string, options: TokenizeOptions, ends: boolean): Promise<Uint32Array> {
     const { addSpecial = true, parseSpecial = false } = options;
     wellFormed(text, "text");
-    return (await this.#connection.ask({ type: "tokenize", text, addSpecial, parseSpecial }, "tokens")).tokens;
+    return (await this.#connection.ask({ type: "tokenize", text, addSpecial, parseSpecial, ends }, "tokens")).tokens;
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { CacheType, EngineOptions } from "./binding.js";
 import { PageLmError } from "./errors.js";
-import type { SamplingOptions } from "./types.js";
+import type { SamplingOptions, TokenRange } from "./types.js";
 
 /** A prompt as text, or as tokens that are taken as they are. */
 export type Prompt = string | Uint32Array | readonly number[];
@@ -138,4 +138,11 @@ export function toThreads(value: number | undefined): number | undefined {
     throw new PageLmError("argument", `threads must be at most ${MAX_THREADS}, not ${value}.`);
   }
   return value;
+}
+
+/** What the engine says of tokens and, behind them, of where each ends. */
+export function toTokenRanges(numbers: Uint32Array): TokenRange[] {
+  const nTokens = numbers.length / 2;
+  const [tokens, ends] = [numbers.subarray(0, nTokens), numbers.subarray(nTokens)];
+  return Array.from(tokens, (token, idx) => ({ token, start: ends[idx - 1] ?? 0, end: ends[idx] as number }));
 }

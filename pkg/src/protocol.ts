@@ -38,7 +38,7 @@ export type Request =
   | { type: "more"; id: number; credit: number }
   | { type: "cancel"; id: number }
   | { type: "benchmark"; id: number; promptTokens: number; genTokens: number }
-  | { type: "tokenize"; id: number; text: string; addSpecial: boolean; parseSpecial: boolean }
+  | { type: "tokenize"; id: number; text: string; addSpecial: boolean; parseSpecial: boolean; ends: boolean }
   | { type: "detokenize"; id: number; tokens: Uint32Array }
   | { type: "logits"; id: number; tokens: Uint32Array };
 

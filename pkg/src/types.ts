@@ -121,7 +121,14 @@ export interface Report {
   acceptedTokens: number;
 }
 
-/** Options of `model.tokenize`. */
+/** A token of a text. `text` in UTF-8 has the bytes `start` to `end` where it stands; part of a character may be one. */
+export interface TokenRange {
+  token: number;
+  start: number;
+  end: number;
+}
+
+/** Options of `model.tokenize` and `model.tokenRanges`. */
 export interface TokenizeOptions {
   /** Adds what the model wants before a text, BOS for most. Default: yes, as `generate` does. */
   addSpecial?: boolean;

@@ -118,11 +118,16 @@ class FakeEngine implements Engine {
     };
   }
 
-  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Uint32Array<ArrayBuffer> {
+  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean, ends = false): Uint32Array<ArrayBuffer> {
     const parts = parseSpecial ? text.split(/(<\|(?:endoftext|user|assistant)\|>)/) : [text];
-    const letters = (part: string) => Array.from({ length: part.length }, (_, idx) => part.charCodeAt(idx));
-    const tokens = parts.flatMap((part, idx) => (idx % 2 ? [FIRST_SIGN + signs.indexOf(part)] : letters(part)));
-    return Uint32Array.from(addSpecial ? [1, ...tokens] : tokens);
+    const pieces = parts.flatMap((part, idx) => (idx % 2 ? [part] : part.split("")));
+    const tokens = pieces.map((piece) => (piece.length > 1 ? FIRST_SIGN + signs.indexOf(piece) : piece.charCodeAt(0)));
+    if (addSpecial) {
+      pieces.unshift("");
+      tokens.unshift(1);
+    }
+    const until = (idx: number) => new TextEncoder().encode(pieces.slice(0, idx + 1).join("")).length;
+    return Uint32Array.from(ends ? [...tokens, ...pieces.map((_, idx) => until(idx))] : tokens);
   }
 
   detokenize(tokens: Uint32Array): string {

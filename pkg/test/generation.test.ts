@@ -128,6 +128,17 @@ test("a signal that is aborted already never reaches the worker", async () => {
   expect(worker.heard).toHaveLength(1);
 });
 
+test("the ranges of tokens are bytes of UTF-8 and cover the text", async () => {
+  const { model } = await load();
+  await expect(model.tokenize("é!")).resolves.toEqual(Uint32Array.of(1, 233, 33));
+  await expect(model.tokenRanges("é!")).resolves.toEqual([
+    { token: 1, start: 0, end: 0 },
+    { token: 233, start: 0, end: 2 },
+    { token: 33, start: 2, end: 3 },
+  ]);
+  await expect(model.tokenRanges("", { addSpecial: false })).resolves.toEqual([]);
+});
+
 test("a second generation while one runs is refused; after it, not", async () => {
   const { model } = await load();
   for await (const _ of model.generate(spells.long)) {

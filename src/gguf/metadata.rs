@@ -248,6 +248,14 @@ impl Metadata {
         })
     }
 
+    /// An array of 8-bit integers, signed or not, as bytes.
+    pub fn bytes(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        self.typed(key, "an array of 8-bit integers", |value| match value {
+            Value::Array(Array::Num { kind: ValueType::I8 | ValueType::U8, bytes }) => Some(bytes.clone()),
+            _ => None,
+        })
+    }
+
     /// An array of 32-bit integers, signed or not.
     pub fn i32s(&self, key: &str) -> Result<Option<Vec<i32>>> {
         self.typed(key, "an array of 32-bit integers", |value| match value {

@@ -1,14 +1,16 @@
-//! Byte-level BPE: the text falls into words ([`super::pre`]), each word into bytes, and neighbours are joined in the
-//! order in which the file lists their merges.
+//! BPE: the text falls into words ([`super::pre`]), each word into bytes, and neighbours are joined in the order in which
+//! the file lists their merges.
 //!
-//! Vocabularies of this style spell a byte as a printable character: `!` to `~` and most of Latin-1 as themselves, the
-//! other 68 bytes as U+0100 to U+0143 in their order, so that a space is `Ġ` and a newline `Ċ`.
+//! Most vocabularies of this style spell a byte as a printable character: `!` to `~` and most of Latin-1 as themselves,
+//! the other 68 bytes as U+0100 to U+0143 in their order, so that a space is `Ġ` and a newline `Ċ`. Others start from
+//! characters, as SentencePiece does: a space is `▁`, and what has no token is spelled by its bytes, `<0x0A>`.
 //!
 //! # Source
 //! `llm_tokenizer_bpe_session` in llama.cpp's `src/llama-vocab.cpp`; `bytes_to_unicode` in GPT-2's `encoder.py`
 
 use super::merge::{Join, Merger, NO_TOKEN};
-use super::pre::Pre;
+use super::pre::{Pre, Whole};
+use super::spelled::{Spelled, Tokens};
 use super::split::Splitter;
 use super::vocab::{Index, Vocab, missing};
 use crate::error::{Error, Result};
@@ -33,30 +35,76 @@ impl Bpe {
     /// `Format` where they are missing, or one is not two spellings with a space between.
     pub(super) fn from_metadata(metadata: &Metadata, vocab: &Vocab, pre: &'static Pre) -> Result<Bpe> {
         let mut spelled = [0; 4];
-        let mut byte = |b: u8| vocab.find(byte_char(b).encode_utf8(&mut spelled).as_bytes()).unwrap_or(NO_TOKEN);
-        let bytes = (0..=255).map(&mut byte).collect();
+        let mut byte = |byte: u8| match pre.spells_chars {
+            true => vocab.find_byte(byte),
+            false => vocab.find(byte_char(byte).encode_utf8(&mut spelled).as_bytes()),
+        };
+        let bytes = (0..=255).map(|b| byte(b).unwrap_or(NO_TOKEN)).collect();
         Ok(Bpe { pre, splitter: Splitter::new(pre.passes), merges: Merges::from_metadata(metadata, vocab)?, bytes })
     }
 
-    /// Appends the tokens of `text`. A byte that the vocabulary does not spell is left out, as llama.cpp does.
-    pub(super) fn encode(&self, vocab: &Vocab, text: &str, merger: &mut Merger, out: &mut Vec<u32>) {
-        let mut spelled = String::new();
+    /// Appends the tokens of the stretch of a text that starts at `start`. A byte that the vocabulary does not spell is
+    /// left out, as llama.cpp does.
+    pub(super) fn encode(&self, vocab: &Vocab, text: &str, start: usize, merger: &mut Merger, out: &mut Tokens) {
+        if !self.pre.spells_chars {
+            return self.encode_words(vocab, text, &|at| start + at, merger, out);
+        }
+        let spelled = Spelled::escaped(text, start, false);
+        let text = core::str::from_utf8(&spelled.bytes).unwrap_or_default();
+        self.encode_words(vocab, text, &|at| spelled.end(at), merger, out);
+    }
+
+    fn encode_words(
+        &self,
+        vocab: &Vocab,
+        text: &str,
+        end: &dyn Fn(usize) -> usize,
+        merger: &mut Merger,
+        out: &mut Tokens,
+    ) {
+        let mut at = 0;
         self.splitter.split(text, &mut |word| {
-            if self.pre.ignore_merges {
-                spelled.clear();
-                spelled.extend(word.bytes().map(byte_char));
-                if let Some(id) = vocab.find(spelled.as_bytes()) {
-                    return out.push(id);
-                }
+            let start = at;
+            at += word.len();
+            if let Some(id) = self.whole(vocab, word) {
+                return out.push(id, end(at));
             }
             merger.clear();
-            word.bytes().for_each(|byte| merger.push(self.bytes[usize::from(byte)], 1));
+            if self.pre.spells_chars {
+                let chars = word.as_bytes().chunk_by(|_, next| next & 0xc0 == 0x80);
+                chars.for_each(|char| merger.push(vocab.find(char).unwrap_or(NO_TOKEN), char.len()));
+            } else {
+                word.bytes().for_each(|byte| merger.push(self.bytes[usize::from(byte)], 1));
+            }
             merger.run(&|left, right| self.merges.find(left.id, right.id), &mut |symbol| {
+                let (from, to) = (symbol.start as usize, (symbol.start + symbol.len) as usize);
                 if symbol.id != NO_TOKEN {
-                    out.push(symbol.id);
+                    return out.push(symbol.id, end(start + to));
+                }
+                for (i, byte) in word.bytes().enumerate().take(to).skip(from) {
+                    match self.bytes[usize::from(byte)] {
+                        NO_TOKEN => (),
+                        id => out.push(id, end(start + i + 1)),
+                    }
                 }
             });
         });
+    }
+
+    /// The words that a text falls into.
+    pub(super) fn words<'t>(&self, text: &'t str) -> Vec<&'t str> {
+        let mut words = Vec::new();
+        self.splitter.split(text, &mut |word| words.push(word));
+        words
+    }
+
+    /// The token of a whole word, where it is not to be merged.
+    fn whole(&self, vocab: &Vocab, word: &str) -> Option<u32> {
+        match self.pre.whole {
+            Whole::All => vocab.find(word.bytes().map(byte_char).collect::<String>().as_bytes()),
+            Whole::Newlines if word.starts_with('\n') => vocab.find(word.as_bytes()),
+            _ => None,
+        }
     }
 }
 

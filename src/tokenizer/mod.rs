@@ -1,9 +1,12 @@
 //! Text to token ids and back, as the model's own file defines it.
 //!
 //! A GGUF file carries its tokenizer in its metadata: the spelling of every token and, by the style of
-//! `tokenizer.ggml.model`, scores or merges. Two styles are known: SentencePiece-style (`llama`, in `spm.rs`) and
-//! byte-level BPE (`gpt2`, in `bpe.rs`). Both first cut out special tokens (`special.rs`), then join neighbours by one
-//! shared loop (`merge.rs`); BPE splits words before that by a table of rules (`pre.rs`, `split.rs`).
+//! `tokenizer.ggml.model`, scores or merges. Three styles are known: SentencePiece-style (`llama`, in `spm.rs`), BPE
+//! (`gpt2` and `gemma4`, in `bpe.rs`) and unigram (`t5`, in `unigram.rs`). All first cut out special tokens
+//! (`special.rs`). The first two then join neighbours by one shared loop (`merge.rs`); BPE splits words before that by a
+//! table of rules (`pre.rs`, `rules.rs`, `split.rs`).
+//!
+//! No style for a decoder normalizes Unicode or lowers case, as llama.cpp does not; `t5` replaces what its file says.
 //!
 //! The other way is a concatenation of bytes. Characters may be split over tokens, so [`TextStream`] gives out only
 //! whole ones.
@@ -12,11 +15,16 @@ mod bpe;
 mod categories;
 mod merge;
 mod pre;
+mod prefixes;
+mod rules;
 mod special;
+mod spelled;
 mod split;
 mod spm;
 mod stream;
 mod unicode_table;
+#[cfg(feature = "unigram")]
+mod unigram;
 mod vocab;
 
 pub use stream::TextStream;
@@ -24,17 +32,23 @@ pub use stream::TextStream;
 use crate::error::{Error, Result, shown};
 use crate::gguf::Metadata;
 use bpe::Bpe;
+use core::ops::Range;
 use merge::Merger;
-use pre::PRE_TOKENIZERS;
+use pre::{PRE_TOKENIZERS, Whole};
 use special::{Defaults, Fragment, Partition, Special};
+use spelled::{SPACE, Tokens};
 use spm::Spm;
 use std::borrow::Cow;
+#[cfg(feature = "unigram")]
+use unigram::Unigram;
 use vocab::{Kind, Vocab, missing, parse_byte};
 
 /// Longest text that is encoded in one call, in bytes.
 pub const MAX_TEXT_BYTES: usize = 256 << 20;
 
 const MODEL: &str = "tokenizer.ggml.model";
+/// What `tokenizer.ggml.model` may be. No decoder has a `t5` tokenizer yet, so builds for pages leave that out.
+const KNOWN_MODELS: &str = if cfg!(feature = "unigram") { "llama, gpt2, gemma4, t5" } else { "llama, gpt2, gemma4" };
 const PRE: &str = "tokenizer.ggml.pre";
 
 /// What to do about special tokens when encoding.
@@ -60,6 +74,8 @@ pub struct Tokenizer {
 enum Style {
     Spm(Spm),
     Bpe(Bpe),
+    #[cfg(feature = "unigram")]
+    Unigram(Unigram),
 }
 
 impl Tokenizer {
@@ -77,48 +93,70 @@ impl Tokenizer {
     pub fn from_metadata(metadata: &Metadata) -> Result<Tokenizer> {
         match metadata.str(MODEL)? {
             Some("llama") => Tokenizer::spm(metadata),
-            Some("gpt2") => Tokenizer::bpe(metadata),
-            Some(other) => Err(unsupported(MODEL, other, "llama, gpt2".into())),
+            Some("gpt2") => Tokenizer::bpe(metadata, metadata.str(PRE)?.unwrap_or_default()),
+            Some("gemma4") => Tokenizer::bpe(metadata, "gemma4"),
+            #[cfg(feature = "unigram")]
+            Some("t5") => Tokenizer::unigram(metadata),
+            Some(other) => Err(unsupported(MODEL, other, KNOWN_MODELS.into())),
             None => Err(missing(MODEL)),
         }
     }
 
     fn spm(metadata: &Metadata) -> Result<Tokenizer> {
-        let mut vocab = Vocab::from_metadata(metadata)?;
-        let defaults = Defaults { bos: Some(1), eos: Some(2), unk: Some(0), add_bos: true };
-        let special = Special::from_metadata(metadata, &mut vocab, defaults)?;
-        let spm = Spm::from_metadata(metadata, &vocab, special.unk)?;
-        Ok(Tokenizer { partition: Partition::new(&vocab), vocab, special, style: Style::Spm(spm) })
+        let defaults = Defaults { bos: Some(1), eos: Some(2), unk: Some(0), add_bos: true, add_eos: false };
+        Tokenizer::new(metadata, defaults, &|vocab, unk| Ok(Style::Spm(Spm::from_metadata(metadata, vocab, unk)?)))
     }
 
-    fn bpe(metadata: &Metadata) -> Result<Tokenizer> {
-        let pre = match metadata.str(PRE)? {
-            None | Some("") => &PRE_TOKENIZERS[0],
-            Some(name) => pre::find(name).ok_or_else(|| {
+    #[cfg(feature = "unigram")]
+    fn unigram(metadata: &Metadata) -> Result<Tokenizer> {
+        let defaults = Defaults { bos: None, eos: Some(1), unk: Some(2), add_bos: false, add_eos: true };
+        Tokenizer::new(metadata, defaults, &|vocab, unk| {
+            Ok(Style::Unigram(Unigram::from_metadata(metadata, vocab, unk)?))
+        })
+    }
+
+    fn bpe(metadata: &Metadata, pre: &str) -> Result<Tokenizer> {
+        let pre = match pre {
+            "" => &PRE_TOKENIZERS[0],
+            name => pre::find(name).ok_or_else(|| {
                 let names: Vec<&str> = PRE_TOKENIZERS.iter().flat_map(|pre| pre.names).copied().collect();
                 unsupported(PRE, name, names.join(", "))
             })?,
         };
-        let mut vocab = Vocab::from_metadata(metadata)?;
-        let defaults = Defaults { bos: None, eos: None, unk: None, add_bos: pre.add_bos };
-        let special = Special::from_metadata(metadata, &mut vocab, defaults)?;
-        let bpe = Bpe::from_metadata(metadata, &vocab, pre)?;
-        Ok(Tokenizer { partition: Partition::new(&vocab), vocab, special, style: Style::Bpe(bpe) })
+        let defaults = Defaults { bos: None, eos: None, unk: None, add_bos: pre.add_bos, add_eos: false };
+        let mut tokenizer =
+            Tokenizer::new(metadata, defaults, &|vocab, _| Ok(Style::Bpe(Bpe::from_metadata(metadata, vocab, pre)?)))?;
+        // Files of Gemma 4 say that it does not want BOS, and it does.
+        tokenizer.special.add_bos |= pre.whole == Whole::Newlines;
+        Ok(tokenizer)
     }
 
-    /// The style, as `tokenizer.ggml.model` names it: `llama` or `gpt2`.
+    fn new(
+        metadata: &Metadata,
+        defaults: Defaults,
+        style: &dyn Fn(&Vocab, Option<u32>) -> Result<Style>,
+    ) -> Result<Tokenizer> {
+        let mut vocab = Vocab::from_metadata(metadata)?;
+        let special = Special::from_metadata(metadata, &mut vocab, defaults)?;
+        let style = style(&vocab, special.unk)?;
+        Ok(Tokenizer { partition: Partition::new(metadata, &vocab)?, vocab, special, style })
+    }
+
+    /// The style, as `tokenizer.ggml.model` names it: `llama`, `gpt2` (`gemma4` too) or `t5`.
     pub fn model(&self) -> &'static str {
         match self.style {
             Style::Spm(_) => "llama",
             Style::Bpe(_) => "gpt2",
+            #[cfg(feature = "unigram")]
+            Style::Unigram(_) => "t5",
         }
     }
 
     /// The first name of the pre-tokenizer in use; `None` for a style without one.
     pub fn pre(&self) -> Option<&'static str> {
         match &self.style {
-            Style::Spm(_) => None,
             Style::Bpe(bpe) => Some(bpe.pre.names[0]),
+            _ => None,
         }
     }
 
@@ -178,11 +216,52 @@ impl Tokenizer {
     /// `Limit` for a text above [`MAX_TEXT_BYTES`]; `Format` for a character that the vocabulary of the file cannot
     /// spell in any way, which only a damaged or very small `llama` vocabulary has.
     pub fn encode(&self, text: &str, options: EncodeOptions) -> Result<Vec<u32>> {
-        let mut out = Vec::new();
-        out.extend(self.special.bos.filter(|_| options.add_special && self.special.add_bos));
+        Ok(self.tokens(text, options)?.ids)
+    }
+
+    /// The token ids of a text, each with the bytes of the text that it stands for.
+    ///
+    /// The ranges follow one upon the other and cover the text. Those of BOS and EOS are empty, as are those of tokens
+    /// that are there for a space put before the text, and of bytes that spell a space. Part of a character, where it is
+    /// spelled by its bytes, is one byte; what a tokenizer leaves out (the second of two spaces, where the file asks for
+    /// it) goes to the token behind it, or to the last.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_with_ranges(&self, text: &str, options: EncodeOptions) -> Result<Vec<(u32, Range<usize>)>> {
+        let (ids, ends) = self.encode_with_ends(text, options)?;
+        let mut start = 0;
+        let ranges = ends.iter().map(|end| core::mem::replace(&mut start, *end as usize)..*end as usize);
+        Ok(ids.into_iter().zip(ranges).collect())
+    }
+
+    /// The token ids of a text, and where in the text each of them ends: what
+    /// [`encode_with_ranges`](Self::encode_with_ranges) says, in two lists.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_with_ends(&self, text: &str, options: EncodeOptions) -> Result<(Vec<u32>, Vec<u32>)> {
+        let Tokens { ids, ends } = self.tokens(text, options)?;
+        Ok((ids, ends))
+    }
+
+    fn tokens(&self, text: &str, options: EncodeOptions) -> Result<Tokens> {
+        let mut out = Tokens::default();
+        self.special.bos.iter().filter(|_| options.add_special && self.special.add_bos).for_each(|&id| out.push(id, 0));
         self.append_tokens(text, options.parse_special, &mut out)?;
-        out.extend(self.special.eos.filter(|_| options.add_special && self.special.add_eos));
+        let eos = self.special.eos.iter().filter(|_| options.add_special && self.special.add_eos);
+        eos.for_each(|&id| out.push(id, text.len()));
         Ok(out)
+    }
+
+    /// The words that a text falls into before any of it is merged, for people who look into a tokenizer; together they
+    /// are the text. `None` for a
+    /// style without words.
+    pub fn words<'t>(&self, text: &'t str) -> Option<Vec<&'t str>> {
+        match &self.style {
+            Style::Bpe(bpe) => Some(bpe.words(text)),
+            _ => None,
+        }
     }
 
     /// The token ids that a generation starts from: the text behind BOS, where the file asks for it, and never EOS,
@@ -191,9 +270,10 @@ impl Tokenizer {
     /// # Errors
     /// As [`encode`](Self::encode); `Argument` for an empty text where there is no BOS.
     pub fn encode_prompt(&self, text: &str, parse_special: bool) -> Result<Vec<u32>> {
-        let mut out = Vec::new();
-        out.extend(self.special.bos.filter(|_| self.special.add_bos));
+        let mut out = Tokens::default();
+        self.special.bos.iter().filter(|_| self.special.add_bos).for_each(|&id| out.push(id, 0));
         self.append_tokens(text, parse_special, &mut out)?;
+        let mut out = out.ids;
         if out.is_empty() {
             out.push(self.special.bos.ok_or_else(|| {
                 Error::Argument(
@@ -204,7 +284,7 @@ impl Tokenizer {
         Ok(out)
     }
 
-    fn append_tokens(&self, text: &str, parse_special: bool, out: &mut Vec<u32>) -> Result<()> {
+    fn append_tokens(&self, text: &str, parse_special: bool, out: &mut Tokens) -> Result<()> {
         if text.len() > MAX_TEXT_BYTES {
             return Err(Error::Limit(format!(
                 "the text is {} bytes long; at most {MAX_TEXT_BYTES} can be tokenized at once",
@@ -213,16 +293,24 @@ impl Tokenizer {
         }
         let mut merger = Merger::default();
         let mut after_special = true;
-        for fragment in self.partition.split(&self.vocab, text, parse_special) {
-            match (fragment, &self.style) {
-                (Fragment::Token(id), _) => out.push(id),
-                (Fragment::Text(text), Style::Spm(spm)) => {
-                    spm.encode(&self.vocab, text, after_special, &mut merger, out)?;
+        for (fragment, end) in self.partition.split(&self.vocab, text, parse_special) {
+            match fragment {
+                Fragment::Token(id) => out.push(id, end),
+                Fragment::Text(text) => {
+                    let start = end - text.len();
+                    match &self.style {
+                        Style::Spm(spm) => {
+                            spm.encode(&self.vocab, (text, start), after_special, &mut merger, out)?;
+                        }
+                        Style::Bpe(bpe) => bpe.encode(&self.vocab, text, start, &mut merger, out),
+                        #[cfg(feature = "unigram")]
+                        Style::Unigram(unigram) => unigram.encode(&self.vocab, text, start, out),
+                    }
                 }
-                (Fragment::Text(text), Style::Bpe(bpe)) => bpe.encode(&self.vocab, text, &mut merger, out),
             }
             after_special = matches!(fragment, Fragment::Token(_));
         }
+        out.ends.last_mut().into_iter().for_each(|end| *end = text.len() as u32);
         Ok(())
     }
 
@@ -254,17 +342,17 @@ impl Tokenizer {
         let text = self.token_bytes(token)?;
         Ok(match (self.vocab.kind(token), &self.style) {
             (Kind::UserDefined, _) => text.into(),
-            (Kind::Normal, Style::Spm(_)) => match core::str::from_utf8(text) {
+            // A spelling with characters that stand for no byte stands for itself.
+            (Kind::Normal, Style::Bpe(bpe)) if !bpe.pre.spells_chars => match core::str::from_utf8(text) {
                 Ok(spelled) => {
-                    let text: String = spelled.chars().map(|c| if c == spm::SPACE { ' ' } else { c }).collect();
-                    text.into_bytes().into()
+                    spelled.chars().map(bpe::char_byte).collect::<Option<Vec<u8>>>().map_or(text.into(), Cow::from)
                 }
                 Err(_) => text.into(),
             },
-            // A spelling with characters that stand for no byte stands for itself.
-            (Kind::Normal, Style::Bpe(_)) => match core::str::from_utf8(text) {
+            (Kind::Normal, _) => match core::str::from_utf8(text) {
                 Ok(spelled) => {
-                    spelled.chars().map(bpe::char_byte).collect::<Option<Vec<u8>>>().map_or(text.into(), Cow::from)
+                    let text: String = spelled.chars().map(|c| if c == SPACE { ' ' } else { c }).collect();
+                    text.into_bytes().into()
                 }
                 Err(_) => text.into(),
             },
@@ -294,8 +382,13 @@ impl Tokenizer {
 
     /// Whether this token begins with the space that `encode` puts before a text.
     fn may_start_with_prefix(&self, token: u32) -> bool {
-        matches!(&self.style, Style::Spm(spm) if spm.add_space_prefix)
-            && matches!(self.vocab.kind(token), Kind::Normal | Kind::Byte)
+        let prefixes = match &self.style {
+            Style::Spm(spm) => spm.add_space_prefix,
+            #[cfg(feature = "unigram")]
+            Style::Unigram(unigram) => unigram.add_space_prefix,
+            Style::Bpe(_) => false,
+        };
+        prefixes && matches!(self.vocab.kind(token), Kind::Normal | Kind::Byte)
     }
 
     /// Whether this token shows in a text at all.

@@ -4,6 +4,7 @@
 //! # Source
 //! `llama_vocab::impl::load` and `tokenizer_st_partition` in llama.cpp's `src/llama-vocab.cpp`
 
+use super::prefixes::Prefixes;
 use super::split::part;
 use super::vocab::{Kind, Vocab};
 use crate::error::{Error, Result};
@@ -28,10 +29,78 @@ const EOT_TEXTS: &[&str] = &[
 /// Ends of a message to be continued, where the file does not name one.
 const EOM_TEXTS: &[&str] = &["<|eom_id|>"];
 
-/// Besides EOS, EOT and EOM, generation also ends at these: some files name only one of the ends that their model
-/// uses. llama.cpp knows them by their spelling too.
-const END_TEXTS: &[&str] =
-    &["</s>", "<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<|repo_name|>", "<|fim_repo|>", "<|file_sep|>"];
+/// Tokens for filling in the middle, where the file does not name them, and whether generation ends at them.
+const FIM_TEXTS: &[(&str, &[&str], bool)] = &[
+    (
+        "fim_pre",
+        &[
+            "<|fim_prefix|>",
+            "<fim-prefix>",
+            "<fim_prefix>",
+            "<｜fim▁begin｜>",
+            "<PRE>",
+            "▁<PRE>",
+            "<|code_prefix|>",
+            "<|prefix|>",
+        ],
+        false,
+    ),
+    (
+        "fim_suf",
+        &[
+            "<|fim_suffix|>",
+            "<fim-suffix>",
+            "<fim_suffix>",
+            "<｜fim▁hole｜>",
+            "<SUF>",
+            "▁<SUF>",
+            "<|code_suffix|>",
+            "<|suffix|>",
+        ],
+        false,
+    ),
+    (
+        "fim_mid",
+        &[
+            "<|fim_middle|>",
+            "<fim-middle>",
+            "<fim_middle>",
+            "<｜fim▁end｜>",
+            "<MID>",
+            "▁<MID>",
+            "<|code_middle|>",
+            "<|middle|>",
+        ],
+        false,
+    ),
+    ("fim_pad", &["<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]"], true),
+    ("fim_rep", &["<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>"], true),
+    ("fim_sep", &["<|file_sep|>"], true),
+];
+
+/// Besides EOS, EOT, EOM and the like, generation also ends at these: some files name only one of the ends that their
+/// model uses. llama.cpp knows them by their spelling too.
+const END_TEXTS: &[&str] = &[
+    "</s>",
+    "<|return|>",
+    "<|call|>",
+    "<|flush|>",
+    "<|calls|>",
+    "[EOS]",
+    "<eos>",
+    "<turn|>",
+    "<|tool_response>",
+    "[e~[",
+];
+
+/// The parts of gpt-oss's channels, which are shown whatever the file calls them.
+const SHOWN_TEXTS: &[&str] = &["<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"];
+
+/// What looks like an end and is none where, of each of these lists, another end is in the vocabulary; and what it is then.
+const NO_ENDS: &[(&str, &[&[&str]], Kind)] = &[
+    ("<|end|>", &[&["<|call|>", "<|calls|>"], &["<|return|>", "<|flush|>"]], Kind::UserDefined),
+    ("</s>", &[&["<|tool_response>"]], Kind::Normal),
+];
 
 /// The special tokens of a model, each `None` where it has none.
 #[derive(Debug, Default)]
@@ -53,6 +122,7 @@ pub(super) struct Defaults {
     pub(super) eos: Option<u32>,
     pub(super) unk: Option<u32>,
     pub(super) add_bos: bool,
+    pub(super) add_eos: bool,
 }
 
 impl Special {
@@ -72,19 +142,37 @@ impl Special {
             unk: id("unknown", defaults.unk)?,
             ends: Vec::new(),
             add_bos: metadata.bool("tokenizer.ggml.add_bos_token")?.unwrap_or(defaults.add_bos),
-            add_eos: metadata.bool("tokenizer.ggml.add_eos_token")?.unwrap_or(false),
+            add_eos: metadata.bool("tokenizer.ggml.add_eos_token")?.unwrap_or(defaults.add_eos),
         };
         let eom = id("eom", found(EOM_TEXTS))?;
-        let fim = [id("fim_pad", None)?, id("fim_rep", None)?, id("fim_sep", None)?];
-        let named = [special.eos, special.eot, eom].into_iter().chain(fim).flatten();
-        let spelled: Vec<u32> = [EOT_TEXTS, EOM_TEXTS, END_TEXTS]
-            .into_iter()
-            .flatten()
-            .filter_map(|text| vocab.find(text.as_bytes()))
-            .collect();
-        special.ends = named.chain(spelled.iter().copied()).collect();
-        spelled.iter().for_each(|&id| vocab.set_kind(id, Kind::Control));
+        let spelled = [EOT_TEXTS, EOM_TEXTS, END_TEXTS].into_iter().flatten();
+        let mut ends: Vec<u32> = spelled.filter_map(|text| vocab.find(text.as_bytes())).collect();
+        let mut control = ends.clone();
+        for (name, texts, is_end) in FIM_TEXTS {
+            let fim = id(name, found(texts))?;
+            ends.extend(fim.filter(|_| *is_end));
+            control.extend(found(texts).filter(|id| fim == Some(*id)));
+        }
+        ends.extend([special.eos, special.eot, eom].into_iter().flatten());
+        special.ends = ends;
+        control.iter().for_each(|&id| vocab.set_kind(id, Kind::Control));
+        for text in SHOWN_TEXTS {
+            vocab.find(text.as_bytes()).into_iter().for_each(|id| vocab.set_kind(id, Kind::UserDefined));
+        }
+        special.correct_ends(vocab);
         Ok(special)
+    }
+
+    /// Two spellings are an end in some vocabularies and something else in others, which other ends give away.
+    fn correct_ends(&mut self, vocab: &mut Vocab) {
+        for (text, told_by, kind) in NO_ENDS {
+            let is_end = |text: &&str| vocab.find(text.as_bytes()).is_some_and(|id| self.ends.contains(&id));
+            let told = told_by.iter().all(|texts| texts.iter().any(is_end));
+            if let (true, Some(id)) = (told, vocab.find(text.as_bytes())) {
+                self.ends.retain(|end| *end != id);
+                vocab.set_kind(id, *kind);
+            }
+        }
     }
 }
 
@@ -115,16 +203,20 @@ pub(super) enum Fragment<'t> {
 pub(super) struct Partition {
     /// The tokens, the longest spelling first, then by id: the order in which they may take their place in a text.
     ids: Vec<u32>,
-    /// The same tokens in the order of their spellings' bytes: those with a common beginning stand together.
-    by_text: Vec<u32>,
+    by_text: Prefixes,
     /// Which bytes a spelling can start with.
     starts: [bool; 256],
+    /// Whether tokens swallow the white space behind them.
+    strips: bool,
 }
 
 impl Partition {
     /// Collects the control, user-defined and unknown tokens. One whose spelling is empty, no UTF-8, or that of a token
     /// with a lower id is never found.
-    pub(super) fn new(vocab: &Vocab) -> Partition {
+    ///
+    /// In vocabularies of Phi-3, told by the name of the model, they swallow the white space behind them, `<s>` and its
+    /// like excepted. Files do not say so themselves, and llama.cpp knows it in the same way.
+    pub(super) fn new(metadata: &Metadata, vocab: &Vocab) -> Result<Partition> {
         let is_special = |id: &u32| {
             matches!(vocab.kind(*id), Kind::Control | Kind::UserDefined | Kind::Unknown)
                 && core::str::from_utf8(vocab.text(*id)).is_ok_and(|text| !text.is_empty())
@@ -135,20 +227,21 @@ impl Partition {
             .map(|id| u64::from(!(vocab.text(id).len() as u32)) << 32 | u64::from(id))
             .collect();
         let ids: Vec<u32> = sorted(keys).iter().map(|key| *key as u32).collect();
-        let by_text: BinaryHeap<(&[u8], u32)> = ids.iter().map(|id| (vocab.text(*id), *id)).collect();
-        let by_text = by_text.into_sorted_vec().into_iter().map(|(_, id)| id).collect();
+        let name = metadata.str("general.name")?.unwrap_or_default().to_ascii_lowercase();
         let mut starts = [false; 256];
         ids.iter().for_each(|&id| starts[usize::from(vocab.text(id)[0])] = true);
-        Partition { ids, by_text, starts }
+        let by_text = Prefixes::new(vocab, &mut ids.iter().copied());
+        Ok(Partition { ids, by_text, starts, strips: name.contains("phi-3") || name.contains("phi3") })
     }
 
     /// Cuts `text` at its special tokens. User-defined tokens are always found, control and unknown tokens only with
-    /// `parse_special`. Where spellings overlap the longest wins, then the lowest id, then the leftmost.
+    /// `parse_special`. Where spellings overlap the longest wins, then the lowest id, then the leftmost. Each fragment
+    /// comes with where in the text it ends.
     ///
     /// Each place of the text proposes the longest token that is spelled there, and the best proposal takes its place; one
     /// that meets what was taken before makes way for the longest that still fits. So a place is searched once, and again
     /// only when its room has shrunk, however many tokens overlap.
-    pub(super) fn split<'t>(&self, vocab: &Vocab, text: &'t str, parse_special: bool) -> Vec<Fragment<'t>> {
+    pub(super) fn split<'t>(&self, vocab: &Vocab, text: &'t str, parse_special: bool) -> Vec<(Fragment<'t>, usize)> {
         let bytes = text.as_bytes();
         // the best proposal is the largest number
         let proposal = |start: usize, end: usize| {
@@ -175,36 +268,26 @@ impl Partition {
         let mut fragments = Vec::with_capacity(2 * places.len() + 1);
         let mut at = 0;
         for (start, id) in places.iter().map(|key| ((key >> 32) as usize, *key as u32)) {
-            fragments.extend((at < start).then(|| Fragment::Text(part(text, at..start))));
-            fragments.push(Fragment::Token(id));
+            fragments.extend((at < start).then(|| (Fragment::Text(part(text, at..start)), start)));
             at = start + vocab.text(id).len();
+            if self.strips && !matches!(vocab.text(id), b"<unk>" | b"<s>" | b"<|endoftext|>") {
+                let spaces = bytes[at..].iter().zip(&taken[at..]);
+                at += spaces.take_while(|(byte, taken)| !**taken && matches!(byte, b'\t'..=b'\r' | b' ')).count();
+            }
+            fragments.push((Fragment::Token(id), at));
         }
-        fragments.extend((at < text.len()).then(|| Fragment::Text(part(text, at..text.len()))));
+        fragments.extend((at < text.len()).then(|| (Fragment::Text(part(text, at..text.len())), text.len())));
         fragments
     }
 
     /// The longest wanted token that `bytes` begin with, as its place in `ids`.
     fn longest(&self, vocab: &Vocab, bytes: &[u8], parse_special: bool) -> Option<usize> {
         let mut best = None;
-        // tokens that agree with all bytes so far
-        let mut alike = &self.by_text[..];
-        for (depth, byte) in bytes.iter().enumerate() {
-            #[cfg(test)]
-            tests::STEPS.set(tests::STEPS.get() + 1);
-            let agrees = |id: &u32| vocab.text(*id)[depth] == *byte;
-            // where the first and the last agree, so do all between them
-            if !(alike.first().is_some_and(agrees) && alike.last().is_some_and(agrees)) {
-                alike = &alike[alike.partition_point(|id| vocab.text(*id)[depth] < *byte)..];
-                alike = &alike[..alike.partition_point(agrees)];
+        self.by_text.of(vocab, bytes, &mut |id| {
+            if parse_special || vocab.kind(id) == Kind::UserDefined {
+                best = Some(id);
             }
-            let Some((first, longer)) = alike.split_first() else { break };
-            if vocab.text(*first).len() == depth + 1 {
-                if parse_special || vocab.kind(*first) == Kind::UserDefined {
-                    best = Some(*first);
-                }
-                alike = longer;
-            }
-        }
+        });
         let key = |id: u32| (!(vocab.text(id).len() as u32), id);
         best.map(|id| self.ids.partition_point(|&other| key(other) < key(id)))
     }
@@ -217,15 +300,10 @@ fn sorted(numbers: Vec<u64>) -> Vec<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::prefixes::STEPS;
     use super::*;
     use crate::gguf::{Array, Value, ValueType};
     use proptest::prelude::*;
-    use std::cell::Cell;
-
-    thread_local! {
-        /// How many bytes of texts were compared.
-        pub(super) static STEPS: Cell<usize> = const { Cell::new(0) };
-    }
 
     fn vocab(tokens: &[(&str, i32)]) -> Vocab {
         let types = tokens.iter().flat_map(|(_, kind)| kind.to_le_bytes()).collect();
@@ -236,12 +314,18 @@ mod tests {
         Vocab::from_metadata(&metadata).unwrap()
     }
 
+    fn split<'t>(vocab: &Vocab, text: &'t str, parse_special: bool) -> Vec<Fragment<'t>> {
+        let partition = Partition::new(&Metadata::default(), vocab).unwrap();
+        let fragments = partition.split(vocab, text, parse_special);
+        assert_eq!(fragments.last().map_or(0, |last| last.1), text.len());
+        fragments.into_iter().map(|(fragment, _)| fragment).collect()
+    }
+
     #[test]
     fn the_longest_special_token_wins_then_the_leftmost() {
         use Fragment::{Text, Token};
         let vocab = vocab(&[("ab", 4), ("bcd", 4), ("aa", 4), ("x", 1), ("<c>", 3), ("<u>", 2), ("é", 4)]);
-        let partition = Partition::new(&vocab);
-        let split = |text, parse_special| partition.split(&vocab, text, parse_special);
+        let split = |text, parse_special| split(&vocab, text, parse_special);
         assert_eq!(split("", true), []);
         assert_eq!(split("xyz", true), [Text("xyz")]);
         assert_eq!(split("abcd", true), [Text("a"), Token(1)]);
@@ -289,7 +373,7 @@ mod tests {
             let n = tokens.len();
             tokens.rotate_left(turn % n);
             let vocab = vocab(&tokens);
-            prop_assert_eq!(Partition::new(&vocab).split(&vocab, &text, false), plainly(&tokens, &text));
+            prop_assert_eq!(split(&vocab, &text, false), plainly(&tokens, &text));
         }
     }
 
@@ -299,11 +383,9 @@ mod tests {
         let longest = "a".repeat(3000);
         let tokens: Vec<(&str, i32)> = (1..=3000).map(|n| (&longest[..n], 4)).collect();
         let vocab = vocab(&tokens);
-        let partition = Partition::new(&vocab);
         let text = "a".repeat(10_000);
         STEPS.set(0);
-        let lens: Vec<usize> = partition
-            .split(&vocab, &text, false)
+        let lens: Vec<usize> = split(&vocab, &text, false)
             .iter()
             .map(|fragment| match fragment {
                 Fragment::Token(id) => vocab.text(*id).len(),

@@ -1,13 +1,30 @@
 //! How rules cut a text into words: what a rule can say, and the loop that applies it.
 //!
 //! A rule says what a regular expression over character categories says, so far as pre-tokenizers need it; the rules
-//! themselves are data, in [`super::pre`]. There is no engine for expressions: this file is all there is.
+//! themselves are data, in [`super::rules`]. There is no engine for expressions: this file is all there is.
 
-use super::categories::{Categories, CategoryTable};
+use super::categories::{Categories, CategoryTable, SPACE};
 use core::ops::Range;
 
-/// Alternatives, the first that matches counting. Text between matches becomes words as well.
-pub(super) type Pass = &'static [Rule];
+/// One way of cutting every word of the pass before; the first pass cuts the text.
+#[derive(Debug)]
+pub(super) enum Pass {
+    /// Rules in order of preference, the first that matches counting. Text between matches becomes words as well.
+    Rules(&'static [Rule]),
+    /// Cuts before every character of a run of these that has a multiple of three of them from it to the run's end. Of
+    /// the ends of a run that would be cut as well, only the one is that is asked for: else the number stays with the
+    /// text beside it, as llama.cpp leaves it.
+    Threes { digits: Set, at: RunEnd },
+    /// Cuts off the run of these at the end of a word: `[…]+$`.
+    Trailing(Set),
+}
+
+/// The side of a run of digits on which [`Pass::Threes`] cuts.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum RunEnd {
+    Start,
+    End,
+}
 
 /// Parts that match one after the other.
 pub(super) type Rule = &'static [Part];
@@ -22,38 +39,66 @@ pub(super) enum Part {
     OneOf(&'static [&'static str]),
     /// As `OneOf`, upper or lower case.
     OneOfAnyCase(&'static [&'static str]),
+    /// These parts as often as they match, at most so many times, perhaps not at all; none of it is given back.
+    Repeat(Rule, u32),
     /// Nothing, but only where no character of the set comes next. `\s+(?!\S)` is a run and this.
     NotBefore(Set),
 }
 
-/// A set of characters: by category or by range, or all others.
+/// A set of characters: by category and by range.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Set {
     categories: Categories,
-    ranges: &'static [(char, char)],
-    negated: bool,
+    /// First and last character of each range, one after the other. White space beyond ASCII is in none of them.
+    ranges: &'static str,
+    says: Says,
 }
 
-/// The characters of any of these categories.
-pub(super) const fn any(categories: Categories) -> Set {
-    Set { categories, ranges: &[], negated: false }
+/// What the ranges and categories of a [`Set`] say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Says {
+    Either,
+    Neither,
+    CategoryOutsideRanges,
 }
 
-/// All characters but those of these categories, and of the ranges added.
-pub(super) const fn none_of(categories: Categories) -> Set {
-    Set { categories, ranges: &[], negated: true }
+/// The characters of any of these categories, and of these ranges.
+pub(super) const fn any(categories: Categories, ranges: &'static str) -> Set {
+    Set { categories, ranges, says: Says::Either }
+}
+
+/// All characters but those of these categories, and of these ranges.
+pub(super) const fn none_of(categories: Categories, ranges: &'static str) -> Set {
+    Set { categories, ranges, says: Says::Neither }
+}
+
+/// The characters of these categories that are in none of these ranges.
+pub(super) const fn but(categories: Categories, ranges: &'static str) -> Set {
+    Set { categories, ranges, says: Says::CategoryOutsideRanges }
 }
 
 impl Set {
-    /// The set with these ranges (first and last character) as well.
-    pub(super) const fn and(self, ranges: &'static [(char, char)]) -> Set {
-        Set { ranges, ..self }
-    }
-
+    #[inline(never)]
     fn holds(&self, c: char, table: &CategoryTable) -> bool {
-        let listed = self.ranges.iter().any(|&(first, last)| first <= c && c <= last);
-        (listed || table.of(c) & self.categories != 0) != self.negated
+        let categories = table.of(c);
+        let in_category = categories & self.categories != 0;
+        let in_range = || (c.is_ascii() || categories & SPACE == 0) && in_ranges(self.ranges, c);
+        match self.says {
+            Says::Either => in_category || in_range(),
+            Says::Neither => !in_category && !in_range(),
+            Says::CategoryOutsideRanges => in_category && !in_range(),
+        }
     }
+}
+
+fn in_ranges(ranges: &str, c: char) -> bool {
+    let mut chars = ranges.chars();
+    while let (Some(first), Some(last)) = (chars.next(), chars.next()) {
+        if first <= c && c <= last {
+            return true;
+        }
+    }
+    false
 }
 
 /// `set+`
@@ -76,8 +121,7 @@ pub(super) const fn times(set: Set, min: u32, max: u32) -> Part {
     Part::Run { set, min, max }
 }
 
-/// Passes and what they need to know about characters. The first pass splits the text, each further pass the words of
-/// the one before.
+/// Passes and what they need to know about characters.
 #[derive(Debug)]
 pub(super) struct Splitter {
     passes: &'static [Pass],
@@ -99,21 +143,62 @@ impl Splitter {
         if piece.is_empty() {
             return;
         }
-        let Some((rules, others)) = passes.split_first() else { return word(piece) };
-        // start of the text since the last match, and where to look for the next
-        let (mut start, mut at) = (0, 0);
+        let Some((pass, others)) = passes.split_first() else { return word(piece) };
+        let mut start = 0;
+        let mut cut = |at: usize| {
+            self.pass(others, part(piece, start..at), word);
+            start = at;
+        };
+        match pass {
+            Pass::Rules(rules) => self.by_rules(rules, piece, &mut cut),
+            Pass::Threes { digits, at } => self.by_threes(digits, at, piece, &mut cut),
+            Pass::Trailing(set) => {
+                let mut chars = piece.chars();
+                while chars.clone().next_back().is_some_and(|c| set.holds(c, &self.table)) {
+                    chars.next_back();
+                }
+                cut(chars.as_str().len());
+            }
+        }
+        cut(piece.len());
+    }
+
+    fn by_rules(&self, rules: &[Rule], piece: &str, cut: &mut dyn FnMut(usize)) {
+        let mut at = 0;
         while let Some(c) = from(piece, at).chars().next() {
             match rules.iter().find_map(|rule| self.matches(rule, from(piece, at))) {
                 Some(len) if len > 0 => {
-                    self.pass(others, part(piece, start..at), word);
-                    self.pass(others, part(piece, at..at + len), word);
+                    cut(at);
                     at += len;
-                    start = at;
+                    cut(at);
                 }
                 _ => at += c.len_utf8(),
             }
         }
-        self.pass(others, from(piece, start), word);
+    }
+
+    fn by_threes(&self, digits: &Set, end: &RunEnd, piece: &str, cut: &mut dyn FnMut(usize)) {
+        let is_digit = |c: &char| digits.holds(*c, &self.table);
+        let mut at = 0;
+        while let Some(c) = from(piece, at).chars().next() {
+            let mut left = from(piece, at).chars().take_while(is_digit).count();
+            if left == 0 {
+                at += c.len_utf8();
+                continue;
+            }
+            let mut is_start = true;
+            for digit in from(piece, at).chars().take(left) {
+                if left.is_multiple_of(3) && (!is_start || *end == RunEnd::Start) {
+                    cut(at);
+                }
+                is_start = false;
+                left -= 1;
+                at += digit.len_utf8();
+            }
+            if *end == RunEnd::End {
+                cut(at);
+            }
+        }
     }
 
     /// How many bytes at the beginning of `text` the rule matches.
@@ -127,6 +212,16 @@ impl Splitter {
             Part::OneOf(texts) => self.one_of(texts, rest, text, <[u8]>::eq),
             Part::OneOfAnyCase(texts) => self.one_of(texts, rest, text, <[u8]>::eq_ignore_ascii_case),
             Part::Run { set, min, max } => self.run(set, *min, *max, rest, text),
+            Part::Repeat(parts, max) => {
+                let mut at = 0;
+                for _ in 0..*max {
+                    match self.matches(parts, from(text, at)) {
+                        Some(len) if len > 0 => at += len,
+                        _ => break,
+                    }
+                }
+                Some(at + self.matches(rest, from(text, at))?)
+            }
         }
     }
 

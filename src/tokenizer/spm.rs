@@ -5,13 +5,12 @@
 //! `llm_tokenizer_spm_session` in llama.cpp's `src/llama-vocab.cpp`
 
 use super::merge::{Join, Merger, NO_TOKEN};
+use super::spelled::{Spelled, Tokens};
 use super::vocab::{Vocab, check_len};
 use crate::error::{Error, Result};
 use crate::gguf::Metadata;
 
 const SCORES: &str = "tokenizer.ggml.scores";
-/// How a vocabulary of this style spells a space.
-pub(super) const SPACE: char = '\u{2581}';
 
 /// What this style needs besides the vocabulary.
 #[derive(Debug)]
@@ -30,11 +29,7 @@ impl Spm {
     /// # Errors
     /// `Format` where the scores are not as many as the tokens, or one is not a number.
     pub(super) fn from_metadata(metadata: &Metadata, vocab: &Vocab, unk: Option<u32>) -> Result<Spm> {
-        let scores = metadata.f32s(SCORES)?.unwrap_or_else(|| vec![0.0; vocab.len()]);
-        check_len(SCORES, scores.len(), vocab.len())?;
-        if let Some(id) = scores.iter().position(|score| score.is_nan()) {
-            return Err(Error::Format(format!("{SCORES} is not a number for token {id}; convert the model again")));
-        }
+        let scores = scores(metadata, vocab)?;
         let byte = |byte: u8| vocab.find_byte(byte).or(unk).unwrap_or(NO_TOKEN);
         Ok(Spm {
             orders: scores.iter().map(|score| order(*score)).collect(),
@@ -43,24 +38,21 @@ impl Spm {
         })
     }
 
-    /// Appends the tokens of `text`, with a space before it where `after_special` and the file ask for one.
+    /// Appends the tokens of the stretch of a text that starts at `start`, with a space before it where `after_special`
+    /// and the file ask for one.
     ///
     /// # Errors
     /// `Format` for a byte that has no token in a vocabulary without an unknown token.
     pub(super) fn encode(
         &self,
         vocab: &Vocab,
-        text: &str,
+        (text, start): (&str, usize),
         after_special: bool,
         merger: &mut Merger,
-        out: &mut Vec<u32>,
+        out: &mut Tokens,
     ) -> Result<()> {
-        let mut spelled = String::with_capacity(text.len() + text.len() / 2);
-        let prefix = if self.add_space_prefix && after_special { " " } else { "" };
-        for c in prefix.chars().chain(text.chars()) {
-            spelled.push(if c == ' ' { SPACE } else { c });
-        }
-        let spelled = spelled.as_bytes();
+        let text = Spelled::escaped(text, start, self.add_space_prefix && after_special);
+        let spelled = &text.bytes[..];
         merger.clear();
         for chunk in spelled.chunk_by(|_, next| next & 0xc0 == 0x80) {
             merger.push(vocab.find(chunk).unwrap_or(NO_TOKEN), chunk.len());
@@ -73,13 +65,14 @@ impl Spm {
                 Some(Join { order: self.orders[id as usize], id })
             },
             &mut |symbol| {
+                let (start, end) = (symbol.start as usize, (symbol.start + symbol.len) as usize);
                 if symbol.id != NO_TOKEN {
-                    return out.push(symbol.id);
+                    return out.push(symbol.id, text.end(end));
                 }
-                for &byte in &spelled[symbol.start as usize..(symbol.start + symbol.len) as usize] {
+                for (i, &byte) in spelled[start..end].iter().enumerate() {
                     match self.bytes[usize::from(byte)] {
                         NO_TOKEN => _ = unspellable.get_or_insert(byte),
-                        id => out.push(id),
+                        id => out.push(id, text.end(start + i + 1)),
                     }
                 }
             },
@@ -91,6 +84,16 @@ impl Spm {
             ))),
         }
     }
+}
+
+/// The score of each token; without scores in the file, all are equal.
+pub(super) fn scores(metadata: &Metadata, vocab: &Vocab) -> Result<Vec<f32>> {
+    let scores = metadata.f32s(SCORES)?.unwrap_or_else(|| vec![0.0; vocab.len()]);
+    check_len(SCORES, scores.len(), vocab.len())?;
+    if let Some(id) = scores.iter().position(|score| score.is_nan()) {
+        return Err(Error::Format(format!("{SCORES} is not a number for token {id}; convert the model again")));
+    }
+    Ok(scores)
 }
 
 /// A score as an integer that is lower the higher the score is, and equal for equal scores (0 and −0 are).

@@ -260,10 +260,20 @@ impl Engine {
         to_js(&self.info)
     }
 
-    /// The tokens of a text.
-    pub fn tokenize(&self, text: &JsValue, add_special: bool, parse_special: bool) -> JsResult<Uint32Array> {
+    /// The tokens of a text; with `ends`, behind them as many numbers more: where in the text each of them ends, in bytes.
+    pub fn tokenize(
+        &self,
+        text: &JsValue,
+        add_special: bool,
+        parse_special: bool,
+        ends: bool,
+    ) -> JsResult<Uint32Array> {
         let options = EncodeOptions { add_special, parse_special };
-        let tokens = to_text(text).and_then(|text| self.tokenizer.encode(&text, options)).map_err(to_js_error)?;
+        let (mut tokens, found) =
+            to_text(text).and_then(|text| self.tokenizer.encode_with_ends(&text, options)).map_err(to_js_error)?;
+        if ends {
+            tokens.extend(found);
+        }
         Ok(Uint32Array::from(&tokens[..]))
     }
 

@@ -177,6 +177,36 @@ fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(part, 0..8).prop_map(|parts| parts.concat())
 }
 
+/// A unigram vocabulary that can spell every character of [`text`] that its pieces have, and calls all others unknown.
+fn unigram() -> Small {
+    let small = Small::default().with("model", Value::Str("t5".into()));
+    let small = small.token("<pad>", 0.0, CONTROL).token("</s>", 0.0, CONTROL).token("<unk>", 0.0, UNKNOWN);
+    [("▁", -2.0), ("o", -3.0), ("n", -3.0), ("e", -3.0), ("on", -4.0), ("▁on", -4.5), ("one", -6.5)]
+        .iter()
+        .fold(small, |small, (text, score)| small.token(text, *score, NORMAL))
+}
+
+#[test]
+fn unigram_takes_the_way_with_the_best_sum() {
+    let tokenizer = unigram().build();
+    assert_eq!((tokenizer.model(), tokenizer.eos(), tokenizer.adds_eos()), ("t5", Some(1), true));
+    // one = −6.5 beats on + e = −7; ▁on + e = −7.5 beats ▁ + one = −8.5
+    assert_eq!(tokenizer.encode("one", ADD).unwrap(), [9, 1]);
+    assert_eq!(tokenizer.encode(" one", PLAIN).unwrap(), [8, 6]);
+    // neighbours without a token are one unknown
+    assert_eq!(tokenizer.encode_with_ranges("é漢on", PLAIN).unwrap(), [(2, 0..5), (7, 5..7)]);
+    let spaces = unigram().with("remove_extra_whitespaces", Value::Bool(true)).build();
+    assert_eq!(spaces.encode_with_ranges("  on   on ", PLAIN).unwrap(), [(8, 0..4), (8, 4..10)]);
+}
+
+#[test]
+fn byte_ranges_are_those_of_the_spelled_text() {
+    let tokenizer = stories().build();
+    let byte = |b: u8| u32::from(b) + 3;
+    let pieces = tokenizer.encode_with_ranges("é one", ADD).unwrap();
+    assert_eq!(pieces, [(1, 0..0), (FIRST, 0..0), (byte(0xc3), 0..1), (byte(0xa9), 1..2), (FIRST + 6, 2..6)]);
+}
+
 fn round_trip(tokenizer: &Tokenizer, text: &str, options: EncodeOptions) -> String {
     let tokens = tokenizer.encode(text, options).unwrap();
     let mut stream = TextStream::at_start();
@@ -186,7 +216,43 @@ fn round_trip(tokenizer: &Tokenizer, text: &str, options: EncodeOptions) -> Stri
     streamed
 }
 
+const PRES: &[&str] = &[
+    "default",
+    "gpt-2",
+    "llama-bpe",
+    "qwen2",
+    "deepseek-llm",
+    "deepseek-v3",
+    "gpt-4o",
+    "tiny_aya",
+    "afmoe",
+    "superbpe",
+    "youtu",
+    "exaone-moe",
+    "chameleon",
+    "kimi-k2",
+    "viking",
+    "jais-2",
+];
+
 proptest! {
+    #[test]
+    fn ranges_tile_the_text_and_say_what_a_token_is(text in text(), parse_special: bool) {
+        let options = EncodeOptions { add_special: true, parse_special };
+        let bpe = Small::bpe(&["o n", "Ġ on", "on e"]).token("<s>", 0.0, CONTROL);
+        for (tokenizer, is_bytes) in [(bpe.build(), true), (stories().build(), false), (unigram().build(), false)] {
+            let mut at = 0;
+            for (token, range) in tokenizer.encode_with_ranges(&text, options).unwrap() {
+                prop_assert_eq!(range.start, at);
+                at = range.end;
+                if is_bytes && !tokenizer.is_control(token) {
+                    prop_assert_eq!(&*tokenizer.piece(token).unwrap(), &text.as_bytes()[range]);
+                }
+            }
+            prop_assert_eq!(at, text.len());
+        }
+    }
+
     #[test]
     fn spm_texts_come_back(text in text(), add_special: bool) {
         // ▁ is how a space is spelled, so it comes back as one
@@ -195,7 +261,7 @@ proptest! {
     }
 
     #[test]
-    fn bpe_texts_come_back(text in text(), pre in prop::sample::select(vec!["default", "gpt-2", "llama-bpe", "qwen2"])) {
+    fn bpe_texts_come_back(text in text(), pre in prop::sample::select(PRES)) {
         let tokenizer = Small::bpe(&["o n", "Ġ on", "on e"]).with("pre", Value::Str("gpt-2".into()));
         let mut tokenizer = tokenizer;
         tokenizer.pairs.retain(|(key, _)| key != "tokenizer.ggml.pre");

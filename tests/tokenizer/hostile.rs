@@ -10,6 +10,12 @@ fn spm() -> Small {
     Small::spm(&[("▁", 0.0), ("a", -1.0)])
 }
 
+fn t5() -> Small {
+    let mut small = spm();
+    small.pairs.clear();
+    small.with("model", Value::Str("t5".into()))
+}
+
 fn bpe() -> Small {
     Small::bpe(&["a b"])
 }
@@ -37,6 +43,15 @@ fn what_is_wrong_is_named() {
         (spm(), "scores", i32s(&[0; 261]), "format", "tokenizer.ggml.scores"),
         (spm(), "token_type", i32s(&[1; 262]), "format", "tokenizer.ggml.token_type has 262 entries"),
         (spm(), "token_type", f32s(&[1.0; 261]), "format", "tokenizer.ggml.token_type"),
+        (t5(), "precompiled_charsmap", text("x"), "format", "tokenizer.ggml.precompiled_charsmap"),
+        (
+            t5(),
+            "precompiled_charsmap",
+            charsmap(9, &[0; 8]),
+            "format",
+            "tokenizer.ggml.precompiled_charsmap is cut short",
+        ),
+        (t5(), "unknown_token_id", Value::Int(4_294_967_295), "format", "tokenizer.ggml.unknown_token_id"),
         (spm(), "bos_token_id", Value::Int(261), "format", "tokenizer.ggml.bos_token_id is 261"),
         (spm(), "eos_token_id", Value::Int(-1), "format", "tokenizer.ggml.eos_token_id"),
         (spm(), "eot_token_id", Value::Int(4_294_967_294), "format", "tokenizer.ggml.eot_token_id"),
@@ -141,6 +156,14 @@ fn tokens_outside_the_vocabulary_are_arguments() {
     }
 }
 
+/// A normalization whose trie of `n` · 4 nodes, and replacements, are anything.
+fn charsmap(n: u32, words: &[u32]) -> Value {
+    // where the root's children are, and then nodes that point into the trie
+    let nodes = words.iter().enumerate().map(|(i, word)| if i % 2 == 0 { word & 0x8000_7fff } else { *word });
+    let bytes = core::iter::once(n * 16).chain(nodes).flat_map(u32::to_le_bytes).collect();
+    Value::Array(Array::Num { kind: ValueType::U8, bytes })
+}
+
 fn value() -> impl Strategy<Value = Value> {
     let bytes = prop::collection::vec(any::<u8>(), 0..6);
     let array = prop::collection::vec(bytes, 0..300).prop_map(|list| strings(&list));
@@ -152,6 +175,7 @@ fn value() -> impl Strategy<Value = Value> {
         array,
         prop::collection::vec(any::<f32>(), 0..300).prop_map(|list| f32s(&list)),
         prop::collection::vec(-1_i32..9, 0..300).prop_map(|list| i32s(&list)),
+        (0_u32..9, prop::collection::vec(any::<u32>(), 0..80)).prop_map(|(n, words)| charsmap(n, &words)),
         Just(Value::Array(Array::Num { kind: ValueType::I32, bytes: vec![1, 2, 3] })),
     ]
 }
@@ -159,17 +183,21 @@ fn value() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn nothing_panics(
-        gpt2: bool,
-        changes in prop::collection::vec((0_usize..12, value()), 0..4),
+        style in 0_usize..4,
+        changes in prop::collection::vec((0_usize..14, value()), 0..4),
         tokens in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..5), 1..40),
         types in prop::collection::vec(-1_i32..8, 40),
         text in "\\PC{0,20}",
     ) {
-        const KEYS: [&str; 12] = [
+        const KEYS: [&str; 14] = [
             "model", "pre", "tokens", "scores", "token_type", "merges", "bos_token_id", "eos_token_id",
             "unknown_token_id", "add_bos_token", "add_eos_token", "add_space_prefix",
+            "remove_extra_whitespaces", "precompiled_charsmap",
         ];
-        let mut small = if gpt2 { bpe() } else { spm() };
+        let model = ["llama", "gpt2", "gemma4", "t5"][style];
+        let mut small = if style == 1 || style == 2 { bpe() } else { spm() };
+        small.pairs.retain(|(key, _)| key != "tokenizer.ggml.model");
+        small = small.with("model", Value::Str(model.into()));
         for (text, kind) in tokens.iter().zip(types) {
             small = small.token(text, 0.0, kind);
         }

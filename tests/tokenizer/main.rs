@@ -3,4 +3,5 @@
 mod behaviour;
 mod hostile;
 mod oracle;
+mod recorded;
 mod small;

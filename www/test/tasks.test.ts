@@ -39,7 +39,7 @@ function model() {
   loader.push(fakeFile());
   const engine = loader.finish();
   return {
-    tokenize: async (text: string, { addSpecial = true, parseSpecial = false } = {}) => engine.tokenize(text, addSpecial, parseSpecial),
+    tokenize: async (text: string, { addSpecial = true, parseSpecial = false } = {}) => engine.tokenize(text, addSpecial, parseSpecial, false),
     detokenize: async (tokens: Uint32Array | readonly number[]) => engine.detokenize(Uint32Array.from(tokens)),
   };
 }
