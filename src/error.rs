@@ -38,14 +38,23 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-/// A name out of a file, fit to stand in an error's text: on one line, and no longer than a name has to be.
+/// A name out of a file, fit to stand in an error's text: on one line, with nothing invisible in it, and no longer than a
+/// name has to be.
 pub(crate) fn shown(name: &str) -> String {
     const LONGEST: usize = 64;
     let mut shown = String::new();
     for c in name.chars().take(LONGEST) {
         match c {
-            ' '..='~' => shown.push(c),
-            _ => shown.extend(c.escape_debug()),
+            // Marks that turn the direction of writing, joiners, variation selectors and tags.
+            '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{e0000}'.. => {
+                shown.extend(c.escape_unicode());
+            }
+            c if c.is_control() || matches!(c, '"' | '\\') => shown.extend(c.escape_default()),
+            c => shown.push(c),
         }
     }
     if name.chars().nth(LONGEST).is_some() {
@@ -54,5 +63,51 @@ pub(crate) fn shown(name: &str) -> String {
     shown
 }
 
+/// A number as an error's text shows it, with up to six decimals. The standard library's way of writing floats is several
+/// kilobytes of every page, for texts that hardly anybody sees.
+pub(crate) fn number(x: f32) -> String {
+    let (sign, x) = (if x < 0.0 { "-" } else { "" }, f64::from(x.abs()));
+    if x.is_nan() {
+        return "NaN".into();
+    }
+    if x.is_infinite() {
+        return format!("{sign}inf");
+    }
+    if x >= 1e12 {
+        return format!("{sign}more than a million millions");
+    }
+    let millionths = (x * 1e6).round_ties_even() as u64;
+    let decimals = format!(".{:06}", millionths % 1_000_000);
+    format!("{sign}{}{}", millionths / 1_000_000, decimals.trim_end_matches('0').trim_end_matches('.'))
+}
+
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = core::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_people_write_them() {
+        for (x, text) in [
+            (0.0, "0"),
+            (-0.5, "-0.5"),
+            (0.8, "0.8"),
+            (100.25, "100.25"),
+            (1e-7, "0"),
+            (123_456.0, "123456"),
+            (f32::NAN, "NaN"),
+            (f32::NEG_INFINITY, "-inf"),
+            (1e30, "more than a million millions"),
+        ] {
+            assert_eq!(number(x), text);
+        }
+    }
+
+    #[test]
+    fn names_are_shown_on_one_line_without_what_cannot_be_seen() {
+        assert_eq!(shown("a\n\u{202e}b\"中\u{7f}"), "a\\n\\u{202e}b\\\"中\\u{7f}");
+        assert_eq!(shown(&"é".repeat(65)), format!("{}…", "é".repeat(64)));
+    }
+}

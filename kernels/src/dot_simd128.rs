@@ -77,14 +77,14 @@ impl Dot for Simd128 {
     fn coded<const N: usize>(self, table: &[i8; 16], w: &[[u8; 32]; 2], x: [&Activation; N], half: usize) -> [Sums; N] {
         // SAFETY: the reference is to 16 readable bytes, and v128.load has no alignment requirement.
         let table = unsafe { v128_load(table.as_ptr().cast()) };
-        each_four(|four| {
-            let mut sums = [[i32x4_splat(0); 2]; N];
+        x.map(|x| {
+            let mut sums = start(0);
             for (pair, w) in w.iter().enumerate() {
-                let [low, high] = nibbles(load(w)[four]).map(|codes| i8x16_swizzle(table, codes));
-                add_step(&mut sums, low, x, 4 * half + 2 * pair);
-                add_step(&mut sums, high, x, 4 * half + 2 * pair + 1);
+                let [a, b] = load(w).map(|w| nibbles(w).map(|codes| i8x16_swizzle(table, codes)));
+                add_step(&mut sums, [a[0], b[0]], x, 4 * half + 2 * pair);
+                add_step(&mut sums, [a[1], b[1]], x, 4 * half + 2 * pair + 1);
             }
-            sums
+            sums.map(close)
         })
     }
 }

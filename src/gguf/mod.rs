@@ -160,7 +160,7 @@ fn bad<T>(text: String) -> Result<T, Stop> {
 fn read_magic_and_version(r: &mut Reader<'_>) -> Result<u32, Stop> {
     let magic = r.peek(4);
     if !b"GGUF".starts_with(magic) {
-        let seen = String::from_utf8_lossy(r.peek(12)).escape_debug().to_string();
+        let seen = shown(&String::from_utf8_lossy(r.peek(12)));
         let page = if r.peek(1) == b"<" { " (it looks like a web page: is the address right?)" } else { "" };
         return bad(format!("not a GGUF file: it starts with \"{seen}\"{page}; a model file starts with \"GGUF\""));
     }

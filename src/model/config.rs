@@ -1,6 +1,6 @@
 //! The shape of a model and its switches: everything about an architecture that the forward pass asks.
 
-use crate::error::{Error, Result, shown};
+use crate::error::{Error, Result, number, shown};
 use crate::gguf::{Gguf, Metadata, Value};
 
 /// How a layer's input is normalised.
@@ -208,7 +208,7 @@ impl Keys<'_> {
     fn f32(&self, key: &str) -> Result<Option<f32>> {
         match self.metadata.f32(&self.name(key))? {
             Some(x) if !x.is_finite() || x <= 0.0 => {
-                Err(Error::Format(format!("{} is {x}; it must be a positive number", self.name(key))))
+                Err(Error::Format(format!("{} is {}; it must be a positive number", self.name(key), number(x))))
             }
             x => Ok(x),
         }

@@ -15,7 +15,7 @@ mod stages;
 
 pub use rng::Rng;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, number};
 use serde::{Deserialize, Serialize};
 use stages::Candidates;
 
@@ -86,7 +86,7 @@ impl SamplerOptions {
             ),
         ] {
             if !ok {
-                return Err(Error::Argument(format!("{name} is {value}; it must be {range}")));
+                return Err(Error::Argument(format!("{name} is {}; it must be {range}", number(value))));
             }
         }
         Ok(())
@@ -172,7 +172,7 @@ impl Sampler {
         if let Some(id) = logits.iter().position(|logit| logit.is_nan() || *logit == f32::INFINITY) {
             return Err(Error::Format(format!(
                 "the model computed {} for token {id}; its weights are damaged, load another copy of the file",
-                logits[id]
+                number(logits[id])
             )));
         }
         if logits.iter().all(|logit| *logit == f32::NEG_INFINITY) {

@@ -1,14 +1,14 @@
 //! A loaded model as the page's worker sees it.
 
-use super::{JsResult, from_js, to_js, to_js_error, to_text};
+use super::{JsResult, number, to_js, to_js_error, to_text};
 use crate::error::{Error, Result};
 use crate::gguf::Gguf;
 use crate::model::{KvCache, MAX_BATCH};
 use crate::sampler::SamplerOptions;
 use crate::session::{Drafted, GenerateOptions, Generation, MAX_DRAFT, Session, Speculation, Step, StopReason};
 use crate::tokenizer::{EncodeOptions, TextStream, Tokenizer};
-use js_sys::{Float32Array, Uint32Array};
-use serde::{Deserialize, Serialize};
+use js_sys::{Float32Array, Reflect, Uint32Array};
+use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 /// What the page is told about a model.
@@ -75,48 +75,52 @@ impl Info {
 }
 
 /// How the page asks for a text. What is left out takes the default.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+///
+/// Read property by property: there are few, and what reads any type from JS is as large as a kernel.
+#[derive(Debug)]
 struct StartOptions {
     max_tokens: Option<u32>,
     parse_special: bool,
-    /// `lookup`, or nothing.
-    speculative: Option<String>,
-    temperature: Option<f32>,
-    top_k: Option<u32>,
-    top_p: Option<f32>,
-    min_p: Option<f32>,
-    repeat_penalty: Option<f32>,
-    presence_penalty: Option<f32>,
-    frequency_penalty: Option<f32>,
-    repeat_last_n: Option<u32>,
-    seed: Option<u32>,
+    speculation: Speculation,
+    sampler: SamplerOptions,
 }
 
 impl StartOptions {
-    fn speculation(&self) -> Result<Speculation> {
-        match self.speculative.as_deref() {
-            None => Ok(Speculation::Off),
-            Some("lookup") => Ok(Speculation::Lookup),
-            Some(_) => Err(Error::Argument("speculative can be \"lookup\" or left out".into())),
-        }
-    }
-
-    fn sampler(&self) -> Result<SamplerOptions> {
+    /// # Errors
+    /// `Argument` for a property of another type; `Limit` where a seed has to be drawn and cannot be.
+    fn read(options: &JsValue) -> Result<StartOptions> {
+        let get = |name: &str| Reflect::get(options, &name.into()).unwrap_or(JsValue::UNDEFINED);
+        let float = |name, default: f32| Ok(number(options, name)?.map_or(default, |x| x as f32));
+        let count = |name| match number(options, name)? {
+            Some(x) if f64::from(x as u32) != x => {
+                Err(Error::Argument(format!("{name} must be a whole number below 2³²")))
+            }
+            x => Ok(x.map(|x| x as u32)),
+        };
         let default = SamplerOptions::default();
-        Ok(SamplerOptions {
-            temperature: self.temperature.unwrap_or(default.temperature),
-            top_k: self.top_k.unwrap_or(default.top_k),
-            top_p: self.top_p.unwrap_or(default.top_p),
-            min_p: self.min_p.unwrap_or(default.min_p),
-            repeat_penalty: self.repeat_penalty.unwrap_or(default.repeat_penalty),
-            presence_penalty: self.presence_penalty.unwrap_or(default.presence_penalty),
-            frequency_penalty: self.frequency_penalty.unwrap_or(default.frequency_penalty),
-            repeat_last_n: self.repeat_last_n.unwrap_or(default.repeat_last_n),
-            seed: match self.seed {
-                Some(seed) => seed,
-                None => getrandom::u32()
-                    .map_err(|_| Error::Limit("this browser gives no random numbers: choose a seed yourself".into()))?,
+        Ok(StartOptions {
+            max_tokens: count("maxTokens")?,
+            parse_special: get("parseSpecial").is_truthy(),
+            speculation: match get("speculative") {
+                none if none.is_undefined() => Speculation::Off,
+                word if word == "lookup" => Speculation::Lookup,
+                _ => return Err(Error::Argument("speculative can be \"lookup\" or left out".into())),
+            },
+            sampler: SamplerOptions {
+                temperature: float("temperature", default.temperature)?,
+                top_k: count("topK")?.unwrap_or(default.top_k),
+                top_p: float("topP", default.top_p)?,
+                min_p: float("minP", default.min_p)?,
+                repeat_penalty: float("repeatPenalty", default.repeat_penalty)?,
+                presence_penalty: float("presencePenalty", default.presence_penalty)?,
+                frequency_penalty: float("frequencyPenalty", default.frequency_penalty)?,
+                repeat_last_n: count("repeatLastN")?.unwrap_or(default.repeat_last_n),
+                seed: match count("seed")? {
+                    Some(seed) => seed,
+                    None => getrandom::u32().map_err(|_| {
+                        Error::Limit("this browser gives no random numbers: choose a seed yourself".into())
+                    })?,
+                },
             },
         })
     }
@@ -194,19 +198,18 @@ impl Engine {
     }
 
     pub(super) fn begin(&mut self, prompt: &JsValue, options: JsValue) -> JsResult<Started> {
-        let options: StartOptions = if options.is_undefined() { StartOptions::default() } else { from_js(options)? };
+        let options = StartOptions::read(&options).map_err(to_js_error)?;
         let tokens = match prompt.dyn_ref::<Uint32Array>() {
             Some(tokens) => Ok(tokens.to_vec()),
             None => to_text(prompt).and_then(|text| self.tokenizer.encode_prompt(&text, options.parse_special)),
         };
-        self.run(tokens.map_err(to_js_error)?, &options).map_err(to_js_error)
+        self.run(tokens.map_err(to_js_error)?, options).map_err(to_js_error)
     }
 
-    fn run(&mut self, prompt_tokens: Vec<u32>, options: &StartOptions) -> Result<Started> {
-        let sampler = options.sampler()?;
+    fn run(&mut self, prompt_tokens: Vec<u32>, options: StartOptions) -> Result<Started> {
+        let StartOptions { sampler, max_tokens, speculation, .. } = options;
         let (seed, stop_tokens) = (sampler.seed, self.tokenizer.ends().to_vec());
-        let speculation = options.speculation()?;
-        let options = GenerateOptions { sampler, max_tokens: options.max_tokens, stop_tokens, speculation };
+        let options = GenerateOptions { sampler, max_tokens, stop_tokens, speculation };
         // All that can be refused is refused here, so that the session is never lost on the way into a generation.
         options.sampler.check()?;
         if let Speculation::Lookup = options.speculation {

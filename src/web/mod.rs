@@ -41,8 +41,13 @@ fn to_js(value: &impl Serialize) -> JsResult<JsValue> {
     value.serialize(&serializer).map_err(JsValue::from)
 }
 
-fn from_js<T: serde::de::DeserializeOwned>(value: JsValue) -> JsResult<T> {
-    serde_wasm_bindgen::from_value(value).map_err(|error| to_js_error(Error::Argument(error.to_string())))
+/// A property that is a number; `None` where it is left out.
+fn number(object: &JsValue, name: &str) -> Result<Option<f64>> {
+    let value = Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED);
+    match value.as_f64() {
+        None if !value.is_undefined() => Err(Error::Argument(format!("{name} must be a number"))),
+        number => Ok(number),
+    }
 }
 
 /// A JS string as ours. One that holds half of a surrogate pair is no text and would silently change on the way.
