@@ -160,10 +160,10 @@ impl Factors {
     /// `sums[n] += (d · x.d) · dots[n]`.
     #[inline(always)]
     fn add(&self, sums: &mut [Rows; TILE], x: &Scales, dots: [[I4; 2]; TILE]) {
-        for n in 0..TILE {
-            for i in 0..2 {
+        for (n, sums) in sums.iter_mut().enumerate() {
+            for (i, sum) in sums.iter_mut().enumerate() {
                 let factor = F4::load(&self.d[i]).mul(F4::splat(x.d[n]));
-                sums[n][i] = sums[n][i].add(factor.mul(dots[n][i].to_f4()));
+                *sum = sum.add(factor.mul(dots[n][i].to_f4()));
             }
         }
     }
@@ -171,11 +171,11 @@ impl Factors {
     /// `sums[n] −= (dmin · x.d) · Σ min·x.q`.
     #[inline(always)]
     fn take_off(&self, sums: &mut [Rows; TILE], x: &Scales) {
-        for n in 0..TILE {
-            for i in 0..2 {
+        for (n, sums) in sums.iter_mut().enumerate() {
+            for (i, sum) in sums.iter_mut().enumerate() {
                 let factor = F4::load(&self.dmin[i]).mul(F4::splat(x.d[n]));
                 let least = H8::load(&self.min[i]).dot(H8::splat_two(&x.sums[n]));
-                sums[n][i] = sums[n][i].sub(factor.mul(least.to_f4()));
+                *sum = sum.sub(factor.mul(least.to_f4()));
             }
         }
     }
@@ -322,9 +322,8 @@ impl ByteWeights {
         }
         let mut unpacked = ByteWeights { q, scale: [[[0; 4]; 2]; 2], factors: Factors::of(block) };
         for half in 0..2 {
-            let scale = block.scale(half);
-            for i in 0..2 {
-                scale[i].store(&mut unpacked.scale[half][i]);
+            for (to, scale) in unpacked.scale[half].iter_mut().zip(block.scale(half)) {
+                scale.store(to);
             }
         }
         unpacked

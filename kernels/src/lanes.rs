@@ -3,6 +3,9 @@
 //! On wasm with simd128 these are a `v128`; elsewhere they are arrays. Each operation is one correctly rounded IEEE
 //! operation per lane, so both give the same bits.
 
+// Some operations are only for the kernels of builds with relaxed SIMD.
+#![cfg_attr(not(target_feature = "relaxed-simd"), allow(dead_code))]
+
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod imp {
     use core::arch::wasm32::*;

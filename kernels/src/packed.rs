@@ -380,7 +380,7 @@ impl FloatBlock for Bf16x8 {
 /// Columns 4 · `step` .. of eight rows of nibbles.
 #[inline(always)]
 fn nibble_step(q: &[[u8; 32]; 4], step: usize) -> [B16; 2] {
-    byte_step(&q[step / 2]).map(|w| if step % 2 == 0 { w.and(15) } else { w.shift_right(4).and(15) })
+    byte_step(&q[step / 2]).map(|w| if step.is_multiple_of(2) { w.and(15) } else { w.shift_right(4).and(15) })
 }
 
 #[inline(always)]

@@ -23,7 +23,6 @@ mod split;
 mod spm;
 mod stream;
 mod unicode_table;
-#[cfg(feature = "unigram")]
 mod unigram;
 mod vocab;
 
@@ -39,7 +38,6 @@ use special::{Defaults, Fragment, Partition, Special};
 use spelled::{SPACE, Tokens};
 use spm::Spm;
 use std::borrow::Cow;
-#[cfg(feature = "unigram")]
 use unigram::Unigram;
 use vocab::{Kind, Vocab, missing, parse_byte};
 
@@ -48,7 +46,7 @@ pub const MAX_TEXT_BYTES: usize = 256 << 20;
 
 const MODEL: &str = "tokenizer.ggml.model";
 /// What `tokenizer.ggml.model` may be. No decoder has a `t5` tokenizer yet, so builds for pages leave that out.
-const KNOWN_MODELS: &str = if cfg!(feature = "unigram") { "llama, gpt2, gemma4, t5" } else { "llama, gpt2, gemma4" };
+const KNOWN_MODELS: &str = "llama, gpt2, gemma4, t5";
 const PRE: &str = "tokenizer.ggml.pre";
 
 /// What to do about special tokens when encoding.
@@ -74,7 +72,6 @@ pub struct Tokenizer {
 enum Style {
     Spm(Spm),
     Bpe(Bpe),
-    #[cfg(feature = "unigram")]
     Unigram(Unigram),
 }
 
@@ -95,7 +92,6 @@ impl Tokenizer {
             Some("llama") => Tokenizer::spm(metadata),
             Some("gpt2") => Tokenizer::bpe(metadata, metadata.str(PRE)?.unwrap_or_default()),
             Some("gemma4") => Tokenizer::bpe(metadata, "gemma4"),
-            #[cfg(feature = "unigram")]
             Some("t5") => Tokenizer::unigram(metadata),
             Some(other) => Err(unsupported(MODEL, other, KNOWN_MODELS.into())),
             None => Err(missing(MODEL)),
@@ -107,7 +103,6 @@ impl Tokenizer {
         Tokenizer::new(metadata, defaults, &|vocab, unk| Ok(Style::Spm(Spm::from_metadata(metadata, vocab, unk)?)))
     }
 
-    #[cfg(feature = "unigram")]
     fn unigram(metadata: &Metadata) -> Result<Tokenizer> {
         let defaults = Defaults { bos: None, eos: Some(1), unk: Some(2), add_bos: false, add_eos: true };
         Tokenizer::new(metadata, defaults, &|vocab, unk| {
@@ -147,7 +142,6 @@ impl Tokenizer {
         match self.style {
             Style::Spm(_) => "llama",
             Style::Bpe(_) => "gpt2",
-            #[cfg(feature = "unigram")]
             Style::Unigram(_) => "t5",
         }
     }
@@ -303,7 +297,6 @@ impl Tokenizer {
                             spm.encode(&self.vocab, (text, start), after_special, &mut merger, out)?;
                         }
                         Style::Bpe(bpe) => bpe.encode(&self.vocab, text, start, &mut merger, out),
-                        #[cfg(feature = "unigram")]
                         Style::Unigram(unigram) => unigram.encode(&self.vocab, text, start, out),
                     }
                 }
@@ -384,7 +377,6 @@ impl Tokenizer {
     fn may_start_with_prefix(&self, token: u32) -> bool {
         let prefixes = match &self.style {
             Style::Spm(spm) => spm.add_space_prefix,
-            #[cfg(feature = "unigram")]
             Style::Unigram(unigram) => unigram.add_space_prefix,
             Style::Bpe(_) => false,
         };

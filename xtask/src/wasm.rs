@@ -96,7 +96,7 @@ impl Variant {
 
     fn compile(&self) -> Result<()> {
         let mut cargo = self.cargo("build", TARGET);
-        cargo.args(["--profile", "wasm", "--package", "pagelm", "--lib", "--no-default-features"]);
+        cargo.args(["--profile", "wasm", "--package", "pagelm", "--lib"]);
         cargo.args(["-Z", "build-std=std,panic_abort", "-Z", "build-std-features=optimize_for_size", "--config"]);
         let mut flags = vec!["-Zunstable-options".to_owned(), "-Cpanic=immediate-abort".to_owned()];
         if self.has_threads() {
