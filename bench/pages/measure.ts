@@ -20,8 +20,8 @@ export interface Job extends LoadJob {
   adapter: string;
   nVocab: number;
   steps: Step[];
-  /** A text to be written with and without guessing, after the steps. */
-  repeating?: Repeating | undefined;
+  /** Texts to be written with and without guessing, after the steps. */
+  repeating: Repeating[];
 }
 
 /** One number, and the unit that it is in. */
@@ -31,7 +31,8 @@ export interface Measured {
   /** Of a decode: how many tokens were timed, where it was cut short or repeated. */
   n_timed?: number;
   depth?: number;
-  /** Of a text that repeats itself: whether tokens were guessed, how many in one text, and how many of them came. */
+  /** Of a text with or without guessing: which, whether tokens were guessed, how many, and how many of them came. */
+  text?: string;
   speculative?: boolean;
   proposed?: number;
   accepted?: number;
@@ -70,7 +71,7 @@ export async function measure(job: Job): Promise<Outcome> {
       outcome.tookMs.push(performance.now() - begun);
     }
     const random = (length: number) => prompts.next(length);
-    if (job.repeating) outcome.samples.push(...(await measureRepeating(engine, job.repeating, random)));
+    for (const text of job.repeating) outcome.samples.push(...(await measureRepeating(engine, text, random)));
   } catch (thrown) {
     outcome.error = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
   }

@@ -15,19 +15,21 @@ export interface Part {
 
 /** What is to be gone on with, and how far: as text, or as a number of tokens from all over the vocabulary. */
 export interface Repeating {
+  name: string;
   prompt: Part[] | number;
   decode: number;
 }
 
-/** Each way is repeated until it has taken so long, but not more often than that. */
+/** Each way is repeated so often, then until it has taken so long, but not more often than that. */
+const MIN_REPEATS = 2;
 const ENOUGH_MS = 400;
-const MAX_REPEATS = 20;
+const MAX_REPEATS = 40;
 const WAYS = [false, true];
 
 /** One sample without guessing, one with it. Throws where the two texts differ. */
 export async function measureRepeating(
   engine: Engine,
-  { prompt, decode }: Repeating,
+  { name: text, prompt, decode }: Repeating,
   random: (length: number) => number[],
 ): Promise<Measured[]> {
   const { continueWith, tokenize } = engine;
@@ -37,12 +39,13 @@ export async function measureRepeating(
   // Not counted: it compiles what guessing needs, and leaves the prompt in the cache for both.
   const expected = (await run(true)).tokens;
   const sums = WAYS.map(() => ({ ms: 0, timed: 0, proposed: 0, accepted: 0, repeats: 0 }));
-  while (sums.some(({ ms, repeats }) => ms < ENOUGH_MS && repeats < MAX_REPEATS)) {
+  const isEnough = ({ ms, repeats }: Sum) => repeats >= MIN_REPEATS && (ms >= ENOUGH_MS || repeats >= MAX_REPEATS);
+  while (!sums.every(isEnough)) {
     for (const [idx, isGuessing] of WAYS.entries()) add(sums[idx] as Sum, await run(isGuessing), expected);
   }
   return WAYS.map((speculative, idx) => {
     const { ms, timed, proposed, accepted, repeats } = sums[idx] as Sum;
-    const about = { measure: "decode_repeating" as const, speculative, depth: tokens.length, n: expected.length - 1 };
+    const about = { measure: "decode_repeating" as const, text, speculative, depth: tokens.length, n: expected.length - 1 };
     const guesses = { proposed: proposed / repeats, accepted: accepted / repeats };
     return { ...about, ...guesses, n_timed: timed, value: (timed / ms) * 1000, unit: "tokens/s" as const };
   });

@@ -23,7 +23,8 @@ export interface Sample {
   n_timed?: number;
   /** Tokens that were there before the decoded ones. */
   depth?: number;
-  /** Of a text that repeats itself: whether tokens were guessed, how many in one text, and how many of them came. */
+  /** Of a text with or without guessing: which, whether tokens were guessed, how many, and how many of them came. */
+  text?: string;
   speculative?: boolean;
   proposed?: number;
   accepted?: number;

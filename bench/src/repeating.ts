@@ -1,5 +1,5 @@
 /**
- * Texts that repeat themselves, by model: what guessing ahead is for.
+ * Texts that repeat themselves or take much from their prompt, by model: what guessing ahead is for.
  * @module
  */
 
@@ -10,36 +10,55 @@ import { paths } from "./paths.js";
 const special = (text: string): Part => ({ text, special: true });
 const plain = (text: string): Part => ({ text, special: false });
 
-/** A table whose cells are all to be copied. */
-const CSV = `name,age,town
-Anna,7,Oslo
-Ben,12,Rome
-Clara,34,Leipzig
-David,41,Bremen`;
+/** Two animals of whom the same is said. */
+const ANIMALS = ["dog named Max", "cat named Lily"].map(
+  (animal) => `Once upon a time there was a little ${animal}, who wanted to play in the park and saw a big red ball.\n`,
+);
 
-/** A story that says the same of one animal after the other. */
-const STORY = `Once upon a time there was a little dog named Max. Max wanted to play in the park. He saw a big red ball and he was very happy.
-Once upon a time there was a little cat named Lily. Lily wanted to play in the park. She saw a big red ball and she was very happy.
-Once upon a time there was a little`;
+/**
+ * The first two were chosen because the model goes on to repeat itself after them. After the others it does not: in one the
+ * prompt alone is repetitive, in the last nothing is. They show what guessing costs where it finds little.
+ */
+const STORIES: [string, string][] = [
+  ["a rhyme", "Row, row, row your boat. Row, row, row your boat. Row, row, row your boat. Row,"],
+  ["one sentence again and again", "The dog ran. The dog ran. The dog ran. The dog ran. The dog ran. The"],
+  ["a story after two that begin alike", `${ANIMALS.join("")}Once upon a time there was a little`],
+  ["a story", "Once upon a time there was a little girl named Lily."],
+];
 
-/** The text for a model, if there is one. Random weights, left to their likeliest token, soon go round in a circle. */
-export function repeatingText(model: string): Repeating | undefined {
+/**
+ * Tasks whose answers take much from what was said, with the examples that the demo page has. In the table the words are
+ * copied, but what stands between them is not.
+ */
+const TASKS = ["table", "help-desk", "python-mend"];
+
+/** The texts for a model. Random weights, left to their likeliest token, go round in circles. */
+export function repeatingTexts(model: string): Repeating[] {
   switch (model) {
     case "story":
-      return { prompt: [special("<|endoftext|>"), plain(STORY)], decode: 128 };
+      return STORIES.map(([name, text]) => ({ name, prompt: [special("<|endoftext|>"), plain(text)], decode: 128 }));
     case "tasks":
-      return { prompt: [special("<|endoftext|><|user|>"), plain(asked("table", { csv: CSV })), special("<|assistant|>")], decode: 128 };
+      return TASKS.map((task) => ({ ...turn(task), decode: 128 }));
     case "135M-Q4_0":
-      return { prompt: 128, decode: 64 };
+      return [{ name: "random weights after a random prompt", prompt: 128, decode: 128 }];
     default:
-      return undefined;
+      return [];
   }
 }
 
+interface Task {
+  task: string;
+  label: string;
+  prompt: string;
+  example: Record<string, string>;
+}
+
 /** What the demo page says to the model for one of its tasks. */
-function asked(name: string, values: Record<string, string>): string {
-  const tasks = JSON.parse(readFileSync(`${paths.builtIn}/tasks.json`, "utf8")) as { task: string; prompt: string }[];
+function turn(name: string): { name: string; prompt: Part[] } {
+  const tasks = JSON.parse(readFileSync(`${paths.builtIn}/tasks.json`, "utf8")) as Task[];
   const task = tasks.find(({ task }) => task === name);
   if (!task) throw new Error(`tasks.json has no task ${name}`);
-  return task.prompt.replace(/\{(\w+)\}/g, (whole, field: string) => values[field] ?? whole);
+  const { label, prompt, example } = task;
+  const asked = prompt.replace(/\{(\w+)\}/g, (whole, field: string) => example[field] ?? whole);
+  return { name: label, prompt: [special("<|endoftext|><|user|>"), plain(asked), special("<|assistant|>")] };
 }

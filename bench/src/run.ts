@@ -32,10 +32,10 @@ export interface Results {
 const SHORT: Step = { prefill: 128, depth: 128, decode: 64 };
 const LONG: Step = { prefill: 512, depth: 1024, decode: 64 };
 
-/** What a page measures: a step, or a text that repeats itself. */
+/** What a page measures: a step, or texts with and without guessing. */
 interface Context {
   step?: Step;
-  repeating?: Repeating;
+  repeating?: Repeating[];
   nCtx: number;
 }
 
@@ -80,7 +80,7 @@ function contextsOf(engine: Engine, threads: number, model: Model, quick: boolea
   const long = isPeer(engine) ? model.longForPeers : model.long;
   const steps = long && !quick ? CONTEXTS : [CONTEXTS[0]];
   const { repeating } = model;
-  return repeating && GUESSING.includes(engine.id) ? [...steps, { repeating, nCtx: 512 }] : steps;
+  return repeating.length > 0 && GUESSING.includes(engine.id) ? [...steps, { repeating, nCtx: 512 }] : steps;
 }
 
 /** Peers are many and slow: a half-hour has no room for all of them in all rounds. */
@@ -90,7 +90,7 @@ async function runCell(
   engine: Engine,
   threads: number,
   model: Model,
-  { step, repeating, nCtx }: Context,
+  { step, repeating = [], nCtx }: Context,
   { browser, servers }: Course,
 ): Promise<Ran> {
   const { adapter, build, inWorker = false } = engine;
