@@ -3,6 +3,8 @@
  * @module
  */
 
+import type { Part } from "./repeating.js";
+
 /** How a model is to be loaded. */
 export interface LoadJob {
   url: string;
@@ -24,6 +26,14 @@ export interface Timed {
   decodeMs: number;
 }
 
+/** What a model went on with, and how many of the tokens were guessed and came. */
+export interface Continued {
+  tokens: number[];
+  decodeMs: number;
+  proposed: number;
+  accepted: number;
+}
+
 /** A loaded model. */
 export interface Engine {
   /** From the last byte's arrival to being ready, where both can be told apart. */
@@ -33,6 +43,9 @@ export interface Engine {
    * common with this one, from its start on, may be kept.
    */
   generate(prompt: number[], nDecode: number): Promise<Timed>;
+  /** Of this project's engine: the tokens of a prompt, and going on with one, guessing ahead or not. */
+  tokenize?(parts: Part[]): Promise<number[]>;
+  continueWith?(prompt: number[], nDecode: number, isGuessing: boolean): Promise<Continued>;
 }
 
 /** Every adapter exports this as `load`. */

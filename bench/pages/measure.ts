@@ -4,6 +4,7 @@
  */
 
 import type { Engine, Load, LoadJob, Timed } from "./engine.js";
+import { measureRepeating, type Repeating } from "./repeating.js";
 
 /** A prompt of `prefill` new tokens is timed; where `depth` is more, the text is filled up to it before decoding. */
 export interface Step {
@@ -19,15 +20,22 @@ export interface Job extends LoadJob {
   adapter: string;
   nVocab: number;
   steps: Step[];
+  /** Texts to be written with and without guessing, after the steps. */
+  repeating: Repeating[];
 }
 
 /** One number, and the unit that it is in. */
 export interface Measured {
-  measure: "decode" | "prefill" | "load" | "ready_after_last_byte" | "first_token";
+  measure: "decode" | "decode_repeating" | "prefill" | "load" | "ready_after_last_byte" | "first_token";
   n?: number;
   /** Of a decode: how many tokens were timed, where it was cut short or repeated. */
   n_timed?: number;
   depth?: number;
+  /** Of a text with or without guessing: which, whether tokens were guessed, how many, and how many of them came. */
+  text?: string;
+  speculative?: boolean;
+  proposed?: number;
+  accepted?: number;
   value: number;
   unit: "tokens/s" | "ms";
 }
@@ -62,6 +70,8 @@ export async function measure(job: Job): Promise<Outcome> {
       outcome.samples.push(...(await run(engine, step, prompts, warm)));
       outcome.tookMs.push(performance.now() - begun);
     }
+    const random = (length: number) => prompts.next(length);
+    for (const text of job.repeating) outcome.samples.push(...(await measureRepeating(engine, text, random)));
   } catch (thrown) {
     outcome.error = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
   }

@@ -18,5 +18,16 @@ export async function load({ url, threads, build, nCtx }: LoadJob): Promise<Engi
       const { prefillMs, decodeMs } = report;
       return { nPrefilled, prefillMs, nDecoded: report.tokens.length - 1, decodeMs };
     },
+    async tokenize(parts) {
+      const options = (parseSpecial: boolean) => ({ addSpecial: false, parseSpecial });
+      const tokens = parts.map(({ text, special }) => model.tokenize(text, options(special)) as Promise<Uint32Array>);
+      return (await Promise.all(tokens)).flatMap((list) => [...list]);
+    },
+    async continueWith(prompt, nDecode, isGuessing) {
+      const guessing = isGuessing ? { speculative: "lookup" } : {};
+      const report = await model.generate(prompt, { maxTokens: nDecode + 1, temperature: 0, ...guessing }).finish();
+      const { tokens, decodeMs, proposedTokens: proposed, acceptedTokens: accepted } = report;
+      return { tokens, decodeMs, proposed, accepted };
+    },
   };
 }

@@ -6,6 +6,7 @@
  */
 
 import { bytes, digits, quoted, range, table } from "./format.mjs";
+import { guessingSection } from "./guessing.mjs";
 import * as rec from "./record.mjs";
 import { DECODE, DECODE_LONG, furtherResults, hasVnni, PREFILL, tableResults, verdict } from "./targets.mjs";
 
@@ -25,6 +26,7 @@ export function page(entries, { hasNotes }) {
       machine(record),
       targets(record),
       further(entries.map((entry) => entry.record)),
+      guessingSection(record),
       roofline(record),
       driven(record),
       ...entries.map((entry) => measures(entry.record)),

@@ -1,7 +1,8 @@
 /**
  * The records that `cargo xtask bench` leaves, as they are read here.
  *
- * @typedef {"decode" | "prefill" | "load" | "ready_after_last_byte" | "first_token" | "peak_memory"} Measure
+ * @typedef {"decode" | "decode_repeating" | "prefill" | "load" | "ready_after_last_byte" | "first_token" |
+ *   "peak_memory"} Measure
  *
  * @typedef {object} Sample
  * @property {string} engine
@@ -10,6 +11,10 @@
  * @property {Measure} measure
  * @property {number} [n] tokens: of the prompt, or how many were decoded
  * @property {number} [depth] tokens before the decoded ones
+ * @property {string} [text] of decode_repeating: which text
+ * @property {boolean} [speculative] of decode_repeating: whether tokens were guessed
+ * @property {number} [proposed] tokens guessed in one text
+ * @property {number} [accepted] those of them that came
  * @property {number} round
  * @property {number} value
  * @property {"tokens/s" | "ms" | "bytes"} unit
@@ -49,6 +54,8 @@
  * @property {Measure} measure
  * @property {number} [n]
  * @property {number} [depth]
+ * @property {string} [text]
+ * @property {boolean} [speculative]
  *
  * @typedef {object} Spread
  * @property {number} median
@@ -83,17 +90,20 @@ export function readRecord(path) {
 }
 
 /**
- * A query's value in each round: the median, where a round has several.
+ * A query's value in each round: the median, where a round has several. Samples without the field are left out.
  *
  * @param {BenchRecord} record
  * @param {Query} query
+ * @param {"value" | "proposed" | "accepted"} [field]
  * @returns {Map<number, number>}
  */
-export function byRound(record, query) {
+export function byRound(record, query, field = "value") {
   /** @type {Map<number, number[]>} */
   const rounds = new Map();
   for (const sample of record.samples) {
-    if (matches(sample, query)) rounds.set(sample.round, [...(rounds.get(sample.round) ?? []), sample.value]);
+    const value = sample[field];
+    if (value === undefined || !matches(sample, query)) continue;
+    rounds.set(sample.round, [...(rounds.get(sample.round) ?? []), value]);
   }
   return new Map([...rounds].map(([round, values]) => [round, median(values)]));
 }
@@ -109,7 +119,9 @@ function matches(sample, query) {
     sample.model === query.model &&
     sample.measure === query.measure &&
     (query.n === undefined || sample.n === query.n) &&
-    (query.depth === undefined || sample.depth === query.depth)
+    (query.depth === undefined || sample.depth === query.depth) &&
+    (query.text === undefined || sample.text === query.text) &&
+    (query.speculative === undefined || sample.speculative === query.speculative)
   );
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { digits, quoted, range, table } from "./format.mjs";
+import { guessed, guessingSection } from "./guessing.mjs";
 import { made, speeds } from "./made.mjs";
 import { page } from "./page.mjs";
 import { best, byRound, condition, median, ratios, spread } from "./record.mjs";
@@ -142,4 +143,39 @@ test("the page says what the machine lacks, what is met, and what failed", () =>
   assert.doesNotMatch(text, /undefined|NaN|\[object/);
   record.machine.flags.push("avx_vnni");
   assert.match(page([{ path: "a.json", record }], { hasNotes: false }), /This machine has it\./);
+});
+
+test("guessing is compared within the rounds of one text", () => {
+  const record = made(speeds);
+  /** @param {number} round @param {boolean} speculative @param {number} value @param {string} text */
+  const add = (round, speculative, value, text) => {
+    const about = { engine: "pagelm-relaxed", threads: 1, model: "135M-Q4_0", text, n: 128, depth: 9 };
+    const guesses = speculative ? { proposed: 40, accepted: 30 } : { proposed: 0, accepted: 0 };
+    record.samples.push({ ...about, measure: "decode_repeating", speculative, ...guesses, round, value, unit: "tokens/s" });
+  };
+  for (const [round, value] of [100, 50, 80].entries()) {
+    add(round + 1, false, value, "a rhyme");
+    add(round + 1, true, value * (2 + round), "a rhyme");
+  }
+  add(1, false, 10, "a story");
+  add(1, true, 9, "a story");
+  add(2, true, 9, "only one way");
+  const [rhyme, story, ...others] = guessed(record);
+  assert.deepEqual(rhyme.ratio, { median: 3, min: 2, max: 4 });
+  assert.equal(story.ratio.median, 0.9);
+  assert.deepEqual(others, []);
+  const text = guessingSection(record);
+  assert.match(text, /\| 135M-Q4_0: a rhyme \| 1 \| 80\.0 \(50\.0–100\) \| 200 \(150–320\) \| 3\.00× \(2\.00–4\.00\) \| 128 \| 40\.0 \| 30\.0 \|/);
+  assert.match(guessingSection(made(speeds)), /Not measured\./);
+  assert.deepEqual(byRound(record, { engine: "pagelm-relaxed", threads: 1, model: "135M-Q4_0", measure: "decode" }).size, 3);
+});
+
+test("each further target has its section, measured or not", () => {
+  const titles = furtherResults([made(speeds)]).map(({ title }) => title);
+  for (const words of [/1,024/, /Two threads at least 1\.5×/, /one core busy/, /avx-vnni/, /Firefox/, /144 MB/, /last byte/, /simd128/, /gzip/]) {
+    assert.equal(titles.filter((title) => words.test(title)).length, 1, String(words));
+  }
+  const text = page([{ path: "a.json", record: made(speeds) }], { hasNotes: false });
+  assert.match(text, /This machine has no AVX-VNNI, so these are the main run's numbers\./);
+  assert.match(text, /## Guessing/);
 });

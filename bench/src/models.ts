@@ -4,7 +4,9 @@
  */
 
 import { readFileSync, statSync } from "node:fs";
+import type { Repeating } from "../pages/repeating.js";
 import { paths } from "./paths.js";
+import { repeatingTexts } from "./repeating.js";
 
 /** A model. */
 export interface Model {
@@ -21,6 +23,8 @@ export interface Model {
   /** Whether it is also measured with 512 tokens of prompt and after 1,024 tokens; peers take minutes for that. */
   long: boolean;
   longForPeers: boolean;
+  /** Texts to be written with and without guessing. */
+  repeating: Repeating[];
   /** So large that peers are measured with one thread only. */
   large: boolean;
   file_bytes: number;
@@ -65,7 +69,7 @@ function builtIn(id: string): Model | undefined {
   const file_bytes = statSync(path).size;
   const text = { n_vocab, words: COMMON_WORDS };
   const size = { long: false, longForPeers: false, large: false, file_bytes, bytes_per_token };
-  return { id, path, url: `/built-in/${id}.gguf`, ...text, onnx, ...size };
+  return { id, path, url: `/built-in/${id}.gguf`, ...text, onnx, ...size, repeating: repeatingTexts(id) };
 }
 
 function synthetic(id: string): Model {
@@ -76,7 +80,7 @@ function synthetic(id: string): Model {
   const [path, url] = [`${paths.models}/${file}`, `/models/${file}`];
   const long = id.startsWith("135M");
   const size = { long, longForPeers: long && !id.endsWith("K_M"), large: id.startsWith("0.5B"), file_bytes, bytes_per_token };
-  return { id, path, url, n_vocab, words, onnx: onnxFor(id), ...size };
+  return { id, path, url, n_vocab, words, onnx: onnxFor(id), ...size, repeating: repeatingTexts(id) };
 }
 
 /** int8 stands beside 8 bits, MatMulNBits beside 4. ONNX has nothing like the mixtures. */

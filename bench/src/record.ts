@@ -8,7 +8,7 @@ import type { Options } from "./options.js";
 export const SCHEMA = 1;
 
 /** What is measured, and in which unit. */
-export type Measure = "decode" | "prefill" | "load" | "ready_after_last_byte" | "first_token" | "peak_memory";
+export type Measure = "decode" | "decode_repeating" | "prefill" | "load" | "ready_after_last_byte" | "first_token" | "peak_memory";
 export type Unit = "tokens/s" | "ms" | "bytes";
 
 /** One measurement. */
@@ -23,6 +23,11 @@ export interface Sample {
   n_timed?: number;
   /** Tokens that were there before the decoded ones. */
   depth?: number;
+  /** Of a text with or without guessing: which, whether tokens were guessed, how many, and how many of them came. */
+  text?: string;
+  speculative?: boolean;
+  proposed?: number;
+  accepted?: number;
   round: number;
   value: number;
   unit: Unit;

@@ -6,6 +6,7 @@
 
 import type { Browser } from "puppeteer-core";
 import type { Outcome, Step } from "../pages/measure.js";
+import type { Repeating } from "../pages/repeating.js";
 import { type Ran, runJob } from "./browser.js";
 import { type Engine, fileFor } from "./engines.js";
 import type { Model } from "./models.js";
@@ -30,8 +31,11 @@ export interface Results {
 
 const SHORT: Step = { prefill: 128, depth: 128, decode: 64 };
 const LONG: Step = { prefill: 512, depth: 1024, decode: 64 };
+
+/** What a page measures: a step, or texts with and without guessing. */
 interface Context {
-  step: Step;
+  step?: Step;
+  repeating?: Repeating[];
   nCtx: number;
 }
 
@@ -40,6 +44,9 @@ const CONTEXTS: [Context, Context] = [
   { step: SHORT, nCtx: 512 },
   { step: LONG, nCtx: 1152 },
 ];
+
+/** The engines that are measured with guesses: those that a browser with relaxed SIMD picks. */
+const GUESSING = ["pagelm-relaxed", "pagelm-relaxed-threads"];
 
 /** A step that took longer than this is left out of the rounds after it. */
 const SLOW_MS = 10_000;
@@ -54,24 +61,26 @@ export async function measureModel(model: Model, engines: Engine[], course: Cour
   );
   for (let round = 1; round <= course.rounds; round++) {
     for (const cell of cells.filter(({ over }) => !over)) {
-      const { engine, threads, step, nCtx } = cell;
-      const outcome = await runCell(engine, threads, model, step, nCtx, course);
+      const { engine, threads, step } = cell;
+      const outcome = await runCell(engine, threads, model, cell, course);
       const about = { engine: engine.id, threads, model: model.id };
-      results.samples.push(...toSamples(outcome, step === LONG).map((sample) => ({ ...about, ...sample, round })));
+      results.samples.push(...toSamples(outcome, step === SHORT).map((sample) => ({ ...about, ...sample, round })));
       if (outcome.error !== undefined) results.failures.push({ ...about, message: outcome.error });
       const isSlow = (outcome.tookMs[0] ?? 0) > SLOW_MS;
       cell.over = outcome.error !== undefined || isSlow || (isPeer(engine) && threads > 1);
-      console.error(`  ${round}  ${engine.id} ×${threads}  ${step.depth}: ${summary(outcome)}`);
+      console.error(`  ${round}  ${engine.id} ×${threads}  ${step?.depth ?? "repeating"}: ${summary(outcome)}`);
     }
   }
   return results;
 }
 
-/** What is measured of an engine, in which context. The long text is left to a full run. */
+/** What is measured of an engine, in which context. The long text and peers with two threads are left to a full run. */
 function contextsOf(engine: Engine, threads: number, model: Model, quick: boolean): Context[] {
-  if (isPeer(engine) && threads > 1) return model.large ? [] : [CONTEXTS[0]];
+  if (isPeer(engine) && threads > 1) return model.large || quick ? [] : [CONTEXTS[0]];
   const long = isPeer(engine) ? model.longForPeers : model.long;
-  return long && !quick ? CONTEXTS : [CONTEXTS[0]];
+  const steps = long && !quick ? CONTEXTS : [CONTEXTS[0]];
+  const { repeating } = model;
+  return repeating.length > 0 && GUESSING.includes(engine.id) ? [...steps, { repeating, nCtx: 512 }] : steps;
 }
 
 /** Peers are many and slow: a half-hour has no room for all of them in all rounds. */
@@ -81,24 +90,24 @@ async function runCell(
   engine: Engine,
   threads: number,
   model: Model,
-  step: Step,
-  nCtx: number,
+  { step, repeating = [], nCtx }: Context,
   { browser, servers }: Course,
 ): Promise<Ran> {
   const { adapter, build, inWorker = false } = engine;
-  if (!adapter) return runNative(model.path, threads, [step]);
+  const steps = step ? [step] : [];
+  if (!adapter) return runNative(model.path, threads, steps);
   const file = fileFor(engine, model);
   if (typeof file !== "string") return { samples: [], tookMs: [], error: file.none };
   const { origin } = threads > 1 ? servers.isolated : servers.plain;
   const { n_vocab: nVocab, words } = model;
-  const job = { adapter, build, url: origin + file, threads, nCtx, nVocab, words, steps: [step] };
+  const job = { adapter, build, url: origin + file, threads, nCtx, nVocab, words, steps, repeating };
   return runJob(browser, `${origin}/`, job, inWorker);
 }
 
 /** Load times and memory are those of the short context. */
-export function toSamples(ran: Ran, isLong: boolean): Omit<Sample, "engine" | "threads" | "model" | "round">[] {
+export function toSamples(ran: Ran, isShort: boolean): Omit<Sample, "engine" | "threads" | "model" | "round">[] {
   const { samples, peakBytes, error } = ran;
-  if (isLong) return samples.filter(({ measure }) => measure === "decode" || measure === "prefill");
+  if (!isShort) return samples.filter(({ unit }) => unit === "tokens/s");
   if (peakBytes === undefined || error !== undefined) return samples;
   return [...samples, { measure: "peak_memory", value: peakBytes, unit: "bytes" }];
 }
