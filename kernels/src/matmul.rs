@@ -16,9 +16,10 @@ use crate::lanes::F4;
 use crate::packed::{Bf16x8, F16x8, FloatBlock, Q4Kx8, Q4Tx8, Q4x8, Q6Kx8, Q8x8, QuantBlock, Rows};
 use crate::submatrix::Submatrix;
 use bytemuck::Pod;
+use core::ops::Range;
 
-/// Inputs that are taken together when there are that many.
-const TILE: usize = 4;
+/// From so many inputs on it pays to lay them side by side and unpack weights for all of them.
+const FEW: usize = 12;
 
 /// A packed layout that can be multiplied: its element, and what it is multiplied with.
 trait Layout: Pod {
@@ -30,7 +31,7 @@ trait Layout: Pod {
 
     /// All rows times many inputs.
     fn many(out: &mut Submatrix<'_>, w: &[Self], x: &[Self::Input], row_len: usize) {
-        tiles::<Self, TILE>(out, w, x, row_len);
+        tiles::<Self, 4>(out, w, x, row_len);
     }
 }
 
@@ -80,28 +81,34 @@ fn matmul<L: Layout>(mut out: Submatrix<'_>, w: &[L], x: &[L::Input]) {
     }
     match x.len() / row_len {
         0 => {}
-        1 => tiles::<L, 1>(&mut out, w, x, row_len),
+        1..FEW => tiles::<L, 2>(&mut out, w, x, row_len),
         _ => L::many(&mut out, w, x, row_len),
     }
 }
 
 /// Multiplies in tiles of `N` inputs, and the inputs that are left one by one.
 fn tiles<L: Layout, const N: usize>(out: &mut Submatrix<'_>, w: &[L], x: &[L::Input], row_len: usize) {
-    let rows = out.n_columns();
-    let n_inputs = x.len() / row_len;
-    let input = |t: usize| &x[t * row_len..(t + 1) * row_len];
+    let (rows, n) = (out.n_columns(), x.len() / row_len);
     for (group, w) in w.chunks_exact(row_len).enumerate() {
         let columns = group * 8..rows.min(group * 8 + 8);
-        let mut put = |t: usize, sums: Rows| store(&mut out.row(t)[columns.clone()], sums);
-        let tiled = n_inputs / N * N;
-        for first in (0..tiled).step_by(N) {
-            let sums = L::tile::<N>(w, core::array::from_fn(|i| input(first + i)));
-            sums.into_iter().enumerate().for_each(|(i, sums)| put(first + i, sums));
+        for first in (0..n / N * N).step_by(N) {
+            put(out, first, &columns, L::tile::<N>(w, inputs(x, first, row_len)));
         }
-        for t in tiled..n_inputs {
-            let [sums] = L::tile(w, [input(t)]);
-            put(t, sums);
+        for first in n / N * N..n {
+            put(out, first, &columns, L::tile::<1>(w, inputs(x, first, row_len)));
         }
+    }
+}
+
+#[inline(always)]
+fn inputs<T, const N: usize>(x: &[T], first: usize, row_len: usize) -> [&[T]; N] {
+    core::array::from_fn(|i| &x[(first + i) * row_len..][..row_len])
+}
+
+#[inline(always)]
+fn put<const N: usize>(out: &mut Submatrix<'_>, first: usize, columns: &Range<usize>, sums: [Rows; N]) {
+    for (i, sums) in sums.into_iter().enumerate() {
+        store(&mut out.row(first + i)[columns.clone()], sums);
     }
 }
 

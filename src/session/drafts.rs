@@ -105,7 +105,7 @@ impl Drafter {
         let n = self.n_draft.min(n_left).min(session.n_ctx() - session.tokens().len());
         match &mut self.source {
             Source::Nothing => {}
-            Source::Text => self.draft.extend_from_slice(looked_up(session.tokens(), n)),
+            Source::Text => look_up(session.tokens(), n, &mut self.draft),
             Source::Model(model) => model.propose(session.tokens(), sampler, n, &mut self.draft),
         }
         self.before = self.drafted;
@@ -124,9 +124,9 @@ impl Drafter {
     }
 }
 
-/// What followed where the text's last tokens stood before, at most `n` tokens: after the longest match, of equal ones the
-/// latest.
-fn looked_up(text: &[u32], n: usize) -> &[u32] {
+/// Adds to `draft` what followed where the text's last tokens stood before, `n` tokens: after the longest match, of equal
+/// ones the latest. Where that reaches the text's end, the guess goes on with itself, as a text does that repeats its end.
+fn look_up(text: &[u32], n: usize, draft: &mut Vec<u32>) {
     let (mut best, mut start) = (MIN_MATCH - 1, text.len());
     for end in (1..text.len()).rev() {
         let same = text[..end].iter().rev().zip(text.iter().rev()).take_while(|(a, b)| a == b);
@@ -138,7 +138,7 @@ fn looked_up(text: &[u32], n: usize) -> &[u32] {
             }
         }
     }
-    &text[start..text.len().min(start + n)]
+    draft.extend(text[start..].iter().cycle().take(n));
 }
 
 #[cfg(test)]
@@ -147,13 +147,19 @@ mod tests {
 
     #[test]
     fn the_longest_match_is_continued_and_of_equal_ones_the_latest() {
-        assert_eq!(looked_up(&[], 4), []);
-        assert_eq!(looked_up(&[1, 2, 3], 4), []);
-        assert_eq!(looked_up(&[1, 2, 1], 4), [], "one token alone suggests nothing");
+        let looked_up = |text: &[u32], n| {
+            let mut draft = Vec::new();
+            look_up(text, n, &mut draft);
+            draft
+        };
+        assert_eq!(looked_up(&[], 4), [0; 0]);
+        assert_eq!(looked_up(&[1, 2, 3], 4), [0; 0]);
+        assert_eq!(looked_up(&[1, 2, 1], 4), [0; 0], "one token alone suggests nothing");
         assert_eq!(looked_up(&[1, 2, 7, 8, 1, 2], 4), [7, 8, 1, 2]);
         assert_eq!(looked_up(&[1, 2, 7, 8, 1, 2], 2), [7, 8]);
         assert_eq!(looked_up(&[1, 2, 7, 1, 2, 8, 1, 2], 1), [8]);
         assert_eq!(looked_up(&[5, 1, 2, 7, 1, 2, 8, 5, 1, 2], 1), [7]);
-        assert_eq!(looked_up(&[3, 3, 3], 4), [3]);
+        assert_eq!(looked_up(&[3, 3, 3], 4), [3, 3, 3, 3], "a loop goes on");
+        assert_eq!(looked_up(&[9, 1, 2, 1, 2], 5), [1, 2, 1, 2, 1]);
     }
 }
