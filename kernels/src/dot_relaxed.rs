@@ -17,10 +17,11 @@
 use super::simd128::{self, Simd128, load};
 use super::{Dot, Sums};
 use crate::activation::Activation;
-use crate::gemm::{ByteInputs, ByteWeights, Factors, Scales, TILE, Way, add_tile, gemm_bytes, gemm_short};
+use crate::gemm::{add_tile, gemm_short};
+use crate::gemm_bytes::{NarrowMany, WideMany, gemm_bytes};
 use crate::lanes::I4;
 use crate::matmul::quant_tile;
-use crate::packed::{QuantBlock, Rows, Unpack};
+use crate::packed::{QuantBlock, Quants, Rows, Unpack};
 use crate::submatrix::Submatrix;
 use core::arch::wasm32::*;
 use core::hint::black_box;
@@ -77,20 +78,18 @@ pub fn tile<B: QuantBlock, const N: usize>(w: &[B], x: [&[Activation]; N]) -> [R
 
 /// All rows times many inputs.
 pub fn many<B: Unpack>(out: &mut Submatrix<'_>, w: &[B], x: &[Activation], row_len: usize) {
-    let is_bytes = B::SHORT_COLUMNS == 0;
-    match FLIP.load(Ordering::Relaxed) {
-        NARROW if B::SHORT_COLUMNS == 32 => {
-            let add = if B::SCALES == 0 { add_tile::<NarrowMany<false>> } else { add_tile::<NarrowMany<true>> };
-            gemm_bytes(out, w, (x, B::OFFSET), row_len, 0, add);
-        }
-        NARROW => gemm_short(out, w, x, row_len),
-        flip => {
-            let add = match B::SCALES {
+    match (FLIP.load(Ordering::Relaxed), B::QUANTS, B::SCALES) {
+        (NARROW, Quants::Nibbles, 0) => gemm_bytes(out, w, (x, B::OFFSET), row_len, 0, add_tile::<NarrowMany<false>>),
+        (NARROW, Quants::Nibbles, _) => gemm_bytes(out, w, (x, B::OFFSET), row_len, 0, add_tile::<NarrowMany<true>>),
+        (NARROW, ..) => gemm_short(out, w, x, row_len),
+        (flip, quants, scales) => {
+            let add = match scales {
                 0 => add_tile::<WideMany<0>>,
                 1 => add_tile::<WideMany<1>>,
                 _ => add_tile::<WideMany<2>>,
             };
-            let (flip, offset) = if is_bytes { (flip, i32::from(flip)) } else { (0, B::OFFSET) };
+            // Flipped, bytes have 128 or 0 added to them.
+            let (flip, offset) = if quants == Quants::Bytes { (flip, i32::from(flip)) } else { (0, B::OFFSET) };
             gemm_bytes(out, w, (x, offset), row_len, flip, add);
         }
     }
@@ -219,101 +218,4 @@ fn four(x: &Activation, step: usize) -> v128 {
 fn nibbles(w: &[u8; 32]) -> [[v128; 2]; 2] {
     let [a, b] = load(w).map(simd128::nibbles);
     [[a[0], b[0]], [a[1], b[1]]]
-}
-
-/// As [`Narrow`], for many inputs and nibbles.
-struct NarrowMany<const SCALED: bool>;
-
-impl<const SCALED: bool> Way for NarrowMany<SCALED> {
-    type Weights = ByteWeights;
-
-    const MINIMA: bool = SCALED;
-
-    #[inline(always)]
-    fn dots(w: &ByteWeights, x: &ByteInputs) -> [[I4; 2]; TILE] {
-        let mut shorts = [[i16x8_splat(0); 2]; TILE];
-        for (w, x) in w.q.iter().zip(&x.q) {
-            let w = w.each_ref().map(sixteen);
-            for (shorts, x) in shorts.iter_mut().zip(x) {
-                let x = splat(x);
-                for i in 0..2 {
-                    shorts[i] = i16x8_add(shorts[i], i16x8_relaxed_dot_i8x16_i7x16(x, w[i]));
-                }
-            }
-        }
-        core::array::from_fn(|n| {
-            let start = i32x4_splat(x.start[2][n]);
-            core::array::from_fn(|i| {
-                let dots = I4(i32x4_add(start, i32x4_extadd_pairwise_i16x8(shorts[n][i])));
-                if SCALED { dots.mul(I4::load(&w.scale[0][i])) } else { dots }
-            })
-        })
-    }
-
-    #[inline(always)]
-    fn factors<'a>(w: &'a ByteWeights, x: &'a ByteInputs) -> (&'a Factors, &'a Scales) {
-        (&w.factors, &x.scales)
-    }
-}
-
-/// As [`Wide`], for many inputs.
-struct WideMany<const SCALES: usize>;
-
-impl<const SCALES: usize> Way for WideMany<SCALES> {
-    type Weights = ByteWeights;
-
-    const MINIMA: bool = SCALES > 0;
-
-    #[inline(always)]
-    fn dots(w: &ByteWeights, x: &ByteInputs) -> [[I4; 2]; TILE] {
-        if SCALES < 2 {
-            let dots = dots_wide(&w.q, &x.q, x.start[2]);
-            if SCALES == 0 { dots } else { scaled(dots, &w.scale[0]) }
-        } else {
-            let [first, last] = [0, 1].map(|half| {
-                let steps = 4 * half..4 * half + 4;
-                scaled(dots_wide(&w.q[steps.clone()], &x.q[steps], x.start[half]), &w.scale[half])
-            });
-            core::array::from_fn(|n| core::array::from_fn(|i| first[n][i].add(last[n][i])))
-        }
-    }
-
-    #[inline(always)]
-    fn factors<'a>(w: &'a ByteWeights, x: &'a ByteInputs) -> (&'a Factors, &'a Scales) {
-        (&w.factors, &x.scales)
-    }
-}
-
-#[inline(always)]
-fn scaled(dots: [[I4; 2]; TILE], scale: &[[i32; 4]; 2]) -> [[I4; 2]; TILE] {
-    dots.map(|[a, b]| [a.mul(I4::load(&scale[0])), b.mul(I4::load(&scale[1]))])
-}
-
-#[inline(always)]
-fn dots_wide(w: &[[[u8; 16]; 2]], x: &[[[i8; 4]; TILE]], start: [i32; TILE]) -> [[I4; 2]; TILE] {
-    let mut dots = start.map(|start| [i32x4_splat(start); 2]);
-    // Of unknown length, so that the compiler does not unroll the loop: it would load all weights before it used one.
-    for (w, x) in black_box(w).iter().zip(black_box(x)) {
-        let w = w.each_ref().map(sixteen);
-        for (dots, x) in dots.iter_mut().zip(x) {
-            let x = splat(x);
-            for i in 0..2 {
-                dots[i] = i32x4_relaxed_dot_i8x16_i7x16_add(x, w[i], dots[i]);
-            }
-        }
-    }
-    dots.map(|dots| dots.map(I4))
-}
-
-#[inline(always)]
-fn sixteen(bytes: &[u8; 16]) -> v128 {
-    // SAFETY: the reference is to 16 readable bytes, and v128.load has no alignment requirement.
-    unsafe { v128_load(bytes.as_ptr().cast()) }
-}
-
-/// Four bytes, four times.
-#[inline(always)]
-fn splat(bytes: &[i8; 4]) -> v128 {
-    // SAFETY: the reference is to 4 readable bytes, and v128.load32_splat has no alignment requirement.
-    unsafe { v128_load32_splat(bytes.as_ptr().cast()) }
 }

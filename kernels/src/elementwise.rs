@@ -1,6 +1,6 @@
 //! Functions of one value, or of values side by side: no sums, so no order to fix.
 
-use crate::lanes::{F4, map_in_place, zip_in_place};
+use crate::lanes::{F4, I4, map_in_place, zip_in_place};
 
 /// eˣ in four lanes, within 2 ulp: +, −, × and integer operations only.
 ///
@@ -11,15 +11,24 @@ use crate::lanes::{F4, map_in_place, zip_in_place};
 /// The reduction and coefficients of `expf` in the Cephes library (S. Moshier).
 #[inline(always)]
 pub(crate) fn exp4(x: F4) -> F4 {
-    let x = x.max(F4::splat(-104.0)).min(F4::splat(89.0));
-    let n = x.mul(F4::splat(core::f32::consts::LOG2_E)).nearest();
+    exp4_below(x.min(F4::splat(89.0)))
+}
+
+/// [`exp4`] of what is at most 89.
+#[inline(always)]
+pub(crate) fn exp4_below(x: F4) -> F4 {
+    let x = x.max(F4::splat(-104.0));
+    // 1.5 · 2²³ + n has the nearest integer to n, ties to even, in its low bits.
+    let magic = F4::splat(12_582_912.0);
+    let shifted = x.mul(F4::splat(core::f32::consts::LOG2_E)).add(magic);
+    let n = shifted.sub(magic);
     let r = x.sub(n.mul(F4::splat(0.693_359_4))).sub(n.mul(F4::splat(-2.121_944_4e-4)));
     let mut p = F4::splat(1.987_569_1e-4);
     for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_6e-1, 0.5] {
         p = p.mul(r).add(F4::splat(c));
     }
     let y = p.mul(r.mul(r)).add(r).add(F4::splat(1.0));
-    let n = n.to_i4();
+    let n = I4::from_bits(shifted).sub(I4::from_bits(magic));
     let low = n.half();
     y.mul(low.exp2()).mul(n.sub(low).exp2())
 }

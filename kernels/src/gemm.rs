@@ -15,7 +15,7 @@
 use crate::activation::Activation;
 use crate::lanes::{F4, H8, I4};
 use crate::matmul::store;
-use crate::packed::{Rows, Unpack, halves};
+use crate::packed::{Quants, Rows, Unpack, halves};
 use crate::submatrix::Submatrix;
 use core::ops::Range;
 
@@ -51,8 +51,8 @@ pub(crate) trait Way {
     fn factors<'a>(w: &'a Self::Weights, x: &'a <Self::Weights as Weights>::Inputs) -> (&'a Factors, &'a Scales);
 }
 
-/// Adds a chunk's share to the outputs of a tile: [`add_tile`] in one of the ways.
-type Add<W> = fn(&[W], &[<W as Weights>::Inputs], &mut Submatrix<'_>, usize, Range<usize>, bool);
+/// Adds a chunk's share to a tile's sums: [`add_tile`] in one of the ways.
+pub(crate) type Add<W> = fn(&[W], &[<W as Weights>::Inputs], &mut [Rows; TILE]);
 
 /// out\[t\]\[r\] = Σₖ w\[r\]\[k\] · x\[t\]\[k\], for `row_len` blocks a row, which `unpack` unpacks.
 #[inline(never)]
@@ -79,33 +79,30 @@ pub(crate) fn gemm<W: Weights>(
             for first in (0..rows).step_by(8) {
                 let block = first / 8 * row_len + start;
                 unpack(block..block + n, &mut weights);
+                let columns = first..rows.min(first + 8);
                 for (tile, inputs) in inputs[..n_tiles].iter().enumerate() {
                     let input = (turn * TILES + tile) * TILE;
-                    add(&weights[..n], &inputs[..n], out, input, first..rows.min(first + 8), start > 0);
+                    let places = input..out.n_rows().min(input + TILE);
+                    let mut sums = [[F4::splat(0.0); 2]; TILE];
+                    if start > 0 {
+                        for (sums, place) in sums.iter_mut().zip(places.clone()) {
+                            *sums = load(&out.row(place)[columns.clone()]);
+                        }
+                    }
+                    add(&weights[..n], &inputs[..n], &mut sums);
+                    for (sums, place) in sums.into_iter().zip(places) {
+                        store(&mut out.row(place)[columns.clone()], sums);
+                    }
                 }
             }
         }
     }
 }
 
-/// Adds the shares of these blocks to the outputs of a tile, whose first is number `input`; where nothing is `begun`, to
-/// zeros.
+/// Adds the shares of these blocks, in order.
 #[inline(never)]
-pub(crate) fn add_tile<W: Way>(
-    w: &[W::Weights],
-    x: &[<W::Weights as Weights>::Inputs],
-    out: &mut Submatrix<'_>,
-    input: usize,
-    columns: Range<usize>,
-    begun: bool,
-) {
-    let mut sums = [[F4::splat(0.0); 2]; TILE];
-    let n = TILE.min(out.n_rows() - input);
-    if begun {
-        for (i, sums) in sums[..n].iter_mut().enumerate() {
-            *sums = load(&out.row(input + i)[columns.clone()]);
-        }
-    }
+pub(crate) fn add_tile<W: Way>(w: &[W::Weights], x: &[<W::Weights as Weights>::Inputs], out: &mut [Rows; TILE]) {
+    let mut sums = *out;
     for (w, x) in w.iter().zip(x) {
         let dots = W::dots(w, x);
         let (factors, scales) = W::factors(w, x);
@@ -114,9 +111,7 @@ pub(crate) fn add_tile<W: Way>(
             factors.take_off(&mut sums, scales);
         }
     }
-    for (i, sums) in sums[..n].iter().enumerate() {
-        store(&mut out.row(input + i)[columns.clone()], *sums);
-    }
+    *out = sums;
 }
 
 #[inline(always)]
@@ -160,10 +155,10 @@ impl Factors {
     /// `sums[n] += (d · x.d) · dots[n]`.
     #[inline(always)]
     fn add(&self, sums: &mut [Rows; TILE], x: &Scales, dots: [[I4; 2]; TILE]) {
-        for (n, sums) in sums.iter_mut().enumerate() {
+        for ((sums, dots), d) in sums.iter_mut().zip(dots).zip(x.d) {
             for (i, sum) in sums.iter_mut().enumerate() {
-                let factor = F4::load(&self.d[i]).mul(F4::splat(x.d[n]));
-                *sum = sum.add(factor.mul(dots[n][i].to_f4()));
+                let factor = F4::load(&self.d[i]).mul(F4::splat(d));
+                *sum = sum.add(factor.mul(dots[i].to_f4()));
             }
         }
     }
@@ -171,10 +166,10 @@ impl Factors {
     /// `sums[n] −= (dmin · x.d) · Σ min·x.q`.
     #[inline(always)]
     fn take_off(&self, sums: &mut [Rows; TILE], x: &Scales) {
-        for (n, sums) in sums.iter_mut().enumerate() {
+        for ((sums, halves), d) in sums.iter_mut().zip(&x.sums).zip(x.d) {
             for (i, sum) in sums.iter_mut().enumerate() {
-                let factor = F4::load(&self.dmin[i]).mul(F4::splat(x.d[n]));
-                let least = H8::load(&self.min[i]).dot(H8::splat_two(&x.sums[n]));
+                let factor = F4::load(&self.dmin[i]).mul(F4::splat(d));
+                let least = H8::load(&self.min[i]).dot(H8::splat_two(halves));
                 *sum = sum.sub(factor.mul(least.to_f4()));
             }
         }
@@ -225,7 +220,7 @@ impl ShortWeights {
         for (step, q) in q.as_chunks_mut::<2>().0.iter_mut().enumerate() {
             for (i, bytes) in block.step(step).into_iter().enumerate() {
                 for (q, pairs) in q.iter_mut().zip(bytes.pairs()) {
-                    let pairs = pairs.sub(H8::splat(B::OFFSET as i16));
+                    let pairs = if B::QUANTS == Quants::Bytes { pairs } else { pairs.sub(H8::splat(B::OFFSET as i16)) };
                     let scaled = if B::SCALES > 0 { pairs.mul(scale[step / 4][i]) } else { pairs };
                     scaled.store(&mut q[i]);
                 }
@@ -260,10 +255,10 @@ impl<const MINIMA: bool> Way for Short<MINIMA> {
         let mut dots = [[I4::splat(0); 2]; TILE];
         for (w, x) in w.q.iter().zip(&x.q) {
             let w = w.each_ref().map(H8::load);
-            for n in 0..TILE {
-                let x = H8::splat_two(&x[n]);
+            for (dots, x) in dots.iter_mut().zip(x) {
+                let x = H8::splat_two(x);
                 for i in 0..2 {
-                    dots[n][i] = dots[n][i].add(w[i].dot(x));
+                    dots[i] = dots[i].add(w[i].dot(x));
                 }
             }
         }
@@ -283,86 +278,4 @@ pub(crate) fn gemm_short<B: Unpack>(out: &mut Submatrix<'_>, w: &[B], x: &[Activ
     };
     let add = if B::SCALES == 0 { add_tile::<Short<false>> } else { add_tile::<Short<true>> };
     gemm(out, (x, 0), row_len, &unpack, add);
-}
-
-/// Weights as bytes, as they are unpacked: for ways that multiply those.
-#[cfg(target_feature = "relaxed-simd")]
-#[derive(Clone, Copy)]
-#[repr(C, align(16))]
-pub(crate) struct ByteWeights {
-    /// `q[s][i]`: columns 4s .. 4s + 4 of rows 4i .. 4i + 4.
-    pub q: [[[u8; 16]; 2]; 8],
-    /// Of each 16 columns.
-    pub scale: [[[i32; 4]; 2]; 2],
-    pub factors: Factors,
-}
-
-/// Inputs as bytes.
-#[cfg(target_feature = "relaxed-simd")]
-#[derive(Clone, Copy)]
-#[repr(C, align(16))]
-pub(crate) struct ByteInputs {
-    /// `q[s][n]`: columns 4s .. 4s + 4 of input n.
-    pub q: [[[i8; 4]; TILE]; 8],
-    /// What sums begin at because of the weights' offset: for the first and the last 16 columns, and for all 32.
-    pub start: [[i32; TILE]; 3],
-    pub scales: Scales,
-}
-
-#[cfg(target_feature = "relaxed-simd")]
-impl ByteWeights {
-    /// Unpacks a block; each byte is flipped by `flip`.
-    #[inline(always)]
-    pub(crate) fn of<B: Unpack>(block: &B, flip: u8) -> ByteWeights {
-        let mut q = [[[0; 16]; 2]; 8];
-        for (step, q) in q.iter_mut().enumerate() {
-            for (q, bytes) in q.iter_mut().zip(block.step(step)) {
-                bytes.xor(flip).store(q);
-            }
-        }
-        let mut unpacked = ByteWeights { q, scale: [[[0; 4]; 2]; 2], factors: Factors::of(block) };
-        for half in 0..2 {
-            for (to, scale) in unpacked.scale[half].iter_mut().zip(block.scale(half)) {
-                scale.store(to);
-            }
-        }
-        unpacked
-    }
-}
-
-#[cfg(target_feature = "relaxed-simd")]
-impl Weights for ByteWeights {
-    type Inputs = ByteInputs;
-
-    const ROOM: (ByteWeights, ByteInputs) = (
-        ByteWeights { q: [[[0; 16]; 2]; 8], scale: [[[0; 4]; 2]; 2], factors: Factors::ROOM },
-        ByteInputs { q: [[[0; 4]; TILE]; 8], start: [[0; TILE]; 3], scales: Scales::ROOM },
-    );
-
-    #[inline(always)]
-    fn lay(x: [&Activation; TILE], offset: i32) -> ByteInputs {
-        let fours = x.map(|x| x.q.as_chunks::<4>().0);
-        ByteInputs {
-            q: core::array::from_fn(|s| fours.map(|x| x[s])),
-            start: [x.map(|x| i32::from(x.sums[0])), x.map(|x| i32::from(x.sums[1])), x.map(Activation::sum)]
-                .map(|sums| sums.map(|sum| -offset * sum)),
-            scales: Scales::of(x),
-        }
-    }
-}
-
-/// By a way that multiplies bytes, each of them flipped by `flip`, which adds `offset` to it.
-#[cfg(target_feature = "relaxed-simd")]
-pub(crate) fn gemm_bytes<B: Unpack>(
-    out: &mut Submatrix<'_>,
-    w: &[B],
-    (x, offset): (&[Activation], i32),
-    row_len: usize,
-    flip: u8,
-    add: Add<ByteWeights>,
-) {
-    let unpack = |blocks: Range<usize>, to: &mut [ByteWeights]| {
-        to.iter_mut().zip(&w[blocks]).for_each(|(to, block)| *to = ByteWeights::of(block, flip));
-    };
-    gemm(out, (x, offset), row_len, &unpack, add);
 }

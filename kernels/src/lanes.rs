@@ -77,19 +77,8 @@ mod imp {
         }
 
         #[inline(always)]
-        pub fn store(self, to: &mut [u8; 16]) {
-            // SAFETY: the reference is to 16 writable bytes, and v128.store has no alignment requirement.
-            unsafe { v128_store(to.as_mut_ptr().cast(), self.0) }
-        }
-
-        #[inline(always)]
         pub fn and(self, mask: u8) -> B16 {
             B16(v128_and(self.0, u8x16_splat(mask)))
-        }
-
-        #[inline(always)]
-        pub fn xor(self, mask: u8) -> B16 {
-            B16(v128_xor(self.0, u8x16_splat(mask)))
         }
 
         /// Each two bytes shifted to the right as one number: bits come in from the neighbour, to be masked.
@@ -162,18 +151,6 @@ mod imp {
             F4(f32x4_abs(self.0))
         }
 
-        /// To the nearest integer, ties to even.
-        #[inline(always)]
-        pub fn nearest(self) -> F4 {
-            F4(f32x4_nearest(self.0))
-        }
-
-        /// To i32, towards zero, saturating; NaN gives 0.
-        #[inline(always)]
-        pub fn to_i4(self) -> I4 {
-            I4(i32x4_trunc_sat_f32x4(self.0))
-        }
-
         /// Lane by lane: `self < b ? yes : no`.
         #[inline(always)]
         pub fn select_lt(self, b: F4, yes: F4, no: F4) -> F4 {
@@ -218,18 +195,6 @@ mod imp {
             // SAFETY: the reference is to 16 writable bytes, and v128.store has no alignment requirement.
             unsafe { v128_store(out.as_mut_ptr().cast(), bytes) };
             out
-        }
-
-        #[inline(always)]
-        pub fn load(from: &[i32; 4]) -> I4 {
-            // SAFETY: the reference is to 16 readable bytes, and v128.load has no alignment requirement.
-            I4(unsafe { v128_load(from.as_ptr().cast()) })
-        }
-
-        #[inline(always)]
-        pub fn store(self, to: &mut [i32; 4]) {
-            // SAFETY: the reference is to 16 writable bytes, and v128.store has no alignment requirement.
-            unsafe { v128_store(to.as_mut_ptr().cast(), self.0) }
         }
 
         /// Each of the low 16 bits twice.
@@ -435,18 +400,6 @@ mod imp {
         #[inline(always)]
         pub fn abs(self) -> F4 {
             F4(self.0.map(f32::abs))
-        }
-
-        /// To the nearest integer, ties to even.
-        #[inline(always)]
-        pub fn nearest(self) -> F4 {
-            F4(self.0.map(f32::round_ties_even))
-        }
-
-        /// To i32, towards zero, saturating; NaN gives 0.
-        #[inline(always)]
-        pub fn to_i4(self) -> I4 {
-            I4(self.0.map(|x| x as i32))
         }
 
         /// Lane by lane: `self < b ? yes : no`.

@@ -13,6 +13,8 @@ mod attention;
 mod dot;
 mod elementwise;
 mod gemm;
+#[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+mod gemm_bytes;
 mod lanes;
 mod matmul;
 pub mod oracle;

@@ -100,14 +100,23 @@ pub(crate) trait QuantBlock: Pod {
     fn accumulate<D: Dot, const N: usize>(&self, dot: D, x: [&Activation; N], sums: &mut [Rows; N]);
 }
 
+/// What quants are, with their offset.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quants {
+    /// Signed bytes.
+    Bytes,
+    /// 0 ..= 15
+    Nibbles,
+    /// 0 ..= 63
+    Sixes,
+}
+
 /// A layout whose blocks can be unpacked, for [`crate::gemm`].
 pub(crate) trait Unpack: QuantBlock {
     /// What is added to the quants so that they are not negative; 0 where they are signed bytes.
     const OFFSET: i32;
-    /// How many columns of quants with their offset, times inputs, fill 16 bits when each two products are added: 0 for
-    /// bytes.
-    #[cfg_attr(not(target_feature = "relaxed-simd"), allow(dead_code))]
-    const SHORT_COLUMNS: usize;
+    /// What the quants are.
+    const QUANTS: Quants;
     /// How many integer scales a row has for 32 columns: none, one, or one for each 16.
     const SCALES: usize;
 
@@ -391,7 +400,7 @@ fn byte_step(q: &[u8; 32]) -> [B16; 2] {
 
 impl Unpack for Q8x8 {
     const OFFSET: i32 = 0;
-    const SHORT_COLUMNS: usize = 0;
+    const QUANTS: Quants = Quants::Bytes;
     const SCALES: usize = 0;
 
     #[inline(always)]
@@ -407,7 +416,7 @@ impl Unpack for Q8x8 {
 
 impl Unpack for Q4x8 {
     const OFFSET: i32 = 8;
-    const SHORT_COLUMNS: usize = 32;
+    const QUANTS: Quants = Quants::Nibbles;
     const SCALES: usize = 0;
 
     #[inline(always)]
@@ -423,7 +432,7 @@ impl Unpack for Q4x8 {
 
 impl Unpack for Q4Kx8 {
     const OFFSET: i32 = 0;
-    const SHORT_COLUMNS: usize = 32;
+    const QUANTS: Quants = Quants::Nibbles;
     const SCALES: usize = 1;
 
     #[inline(always)]
@@ -449,7 +458,7 @@ impl Unpack for Q4Kx8 {
 
 impl Unpack for Q6Kx8 {
     const OFFSET: i32 = 32;
-    const SHORT_COLUMNS: usize = 8;
+    const QUANTS: Quants = Quants::Sixes;
     const SCALES: usize = 2;
 
     #[inline(always)]

@@ -3,8 +3,9 @@
 //! The order: eight running sums, value i going to sum i mod 8; at the end sums j and j + 4 are added (j < 4), and of
 //! those four (0 + 2) + (1 + 3). A missing value at the tail counts as +0.
 
-use crate::elementwise::exp4;
+use crate::elementwise::exp4_below;
 use crate::lanes::{F4, map_in_place};
+use crate::packed::halves;
 
 /// Adds `f(i)` over groups of eight positions; `f` gets a range and must return zeros past its end.
 #[inline(always)]
@@ -26,9 +27,13 @@ fn sum_by_eights(n: usize, f: impl Fn(usize) -> [F4; 2], tail: impl Fn(usize) ->
 
 #[inline(always)]
 fn eight(xs: &[f32], at: usize) -> [F4; 2] {
-    let mut values = [[0.0; 4]; 2];
-    values.copy_from_slice(&xs[at..at + 8].as_chunks::<4>().0[..2]);
-    [F4::load(&values[0]), F4::load(&values[1])]
+    let (fours, _) = xs[at..at + 8].as_chunks::<4>();
+    [F4::load(&fours[0]), F4::load(&fours[1])]
+}
+
+#[inline(always)]
+fn eight_of(xs: &[f32; 8]) -> [F4; 2] {
+    halves(xs).map(F4::load)
 }
 
 #[inline(always)]
@@ -94,23 +99,42 @@ pub fn layer_norm(out: &mut [f32], x: &[f32], weight: &[f32], bias: Option<&[f32
 
 /// The largest value; NaN is passed over, and of nothing it is −∞. Of 0 and −0 it may be either.
 fn largest(xs: &[f32]) -> f32 {
-    let (fours, rest) = xs.as_chunks::<4>();
-    let max = fours.iter().fold(F4::splat(f32::NEG_INFINITY), |max, four| max.max(F4::load(four)));
+    // Four at a time: one would wait for the one before.
+    let mut max = [F4::splat(f32::NEG_INFINITY); 4];
+    let (sixteens, rest) = xs.as_chunks::<16>();
+    for sixteen in sixteens {
+        for (max, four) in max.iter_mut().zip(sixteen.as_chunks::<4>().0) {
+            *max = max.max(F4::load(four));
+        }
+    }
+    let max = max[0].max(max[1]).max(max[2].max(max[3]));
     max.to_array().iter().chain(rest).fold(f32::NEG_INFINITY, |m, x| if *x > m { *x } else { m })
 }
 
 /// Softmax in place: `xs[i] = e^(xs[i] − max) / Σ e^(xs[j] − max)`. An empty slice stays empty.
 pub fn softmax(xs: &mut [f32]) {
-    let max = largest(xs);
-    map_in_place(xs, |x| exp4(x.sub(F4::splat(max))));
-    let scale = 1.0 / sum(xs);
-    crate::scale(xs, scale);
+    let max = F4::splat(largest(xs));
+    let (mut even, mut odd) = (F4::splat(0.0), F4::splat(0.0));
+    let (eights, rest) = xs.as_chunks_mut::<8>();
+    for eight in eights {
+        let [low, high] = eight_of(eight).map(|x| exp4_below(x.sub(max)));
+        (even, odd) = (even.add(low), odd.add(high));
+        let (fours, _) = eight.as_chunks_mut::<4>();
+        low.store(&mut fours[0]);
+        high.store(&mut fours[1]);
+    }
+    map_in_place(rest, |x| exp4_below(x.sub(max)));
+    if !rest.is_empty() {
+        let [low, high] = part(rest, 0);
+        (even, odd) = (even.add(low), odd.add(high));
+    }
+    crate::scale(xs, 1.0 / even.add(odd).sum());
 }
 
 /// The largest of `xs` and Σ e^(x − largest): what a softmax divides by.
 pub fn max_and_exp_sum(xs: &[f32]) -> (f32, f32) {
     let max = largest(xs);
-    let shifted = |eight: [F4; 2]| eight.map(|x| exp4(x.sub(F4::splat(max))));
+    let shifted = |eight: [F4; 2]| eight.map(|x| exp4_below(x.sub(F4::splat(max))));
     let sum = sum_by_eights(
         xs.len(),
         |at| shifted(eight(xs, at)),
