@@ -33,7 +33,7 @@ fn what_is_wrong_is_named() {
         (spm(), "model", text("bert"), "unsupported", "\"bert\""),
         (spm(), "model", Value::Int(1), "format", "tokenizer.ggml.model"),
         (bpe(), "pre", text("no-such-pre"), "unsupported", "\"no-such-pre\""),
-        (bpe(), "pre", text("no-such-pre"), "unsupported", "gpt-2"),
+        (bpe(), "pre", text("no-such-pre"), "unsupported", "docs/conformance.md"),
         (bpe(), "pre", Value::Bool(true), "format", "tokenizer.ggml.pre"),
         (spm(), "tokens", text("a"), "format", "tokenizer.ggml.tokens"),
         (spm(), "tokens", strings::<&str>(&[]), "format", "tokenizer.ggml.tokens"),
