@@ -116,6 +116,11 @@ pub fn scale(xs: &mut [f32], factor: f32) {
     map_in_place(xs, |x| x.mul(F4::splat(factor)));
 }
 
+/// A soft cap: `xs[i] = cap · tanh(xs[i] / cap)`.
+pub fn soft_cap(xs: &mut [f32], cap: f32) {
+    map_in_place(xs, |x| tanh4(x.div(F4::splat(cap))).mul(F4::splat(cap)));
+}
+
 /// Rotary positions, pairs of neighbours (GGUF architectures `llama` and relatives): turns x₂ᵢ and x₂ᵢ₊₁ by the angle
 /// whose cosine and sine are `table[i]`. Values past `2 · table.len()` stay as they are.
 ///
