@@ -93,8 +93,9 @@ impl Pass<'_, '_> {
             act_mul(act, gate, up);
             s.inputs.changed();
             layer.ffn_down.weight.matmul_rows(expert * d, d, out, gate, &mut s.inputs, self.pool);
-            for (t, out) in (0..n_tokens).filter(chosen).zip(out.chunks_exact(d)) {
-                kernels::add_scaled(&mut s.branch[t * d..(t + 1) * d], s.router[t * e + expert], out);
+            for (t, out) in (0..n_tokens).filter(chosen).zip(out.chunks_exact_mut(d)) {
+                kernels::scale(out, s.router[t * e + expert]);
+                kernels::add(&mut s.branch[t * d..(t + 1) * d], out);
             }
         }
     }
@@ -109,6 +110,6 @@ fn choose(experts: &Experts, row: &mut [f32]) {
         row[best] = -row[best].abs();
     }
     row.iter_mut().for_each(|p| *p *= if *p < 0.0 { -1.0 } else { 0.0 });
-    let sum = kernels::sum(row);
+    let sum: f32 = row.iter().sum();
     kernels::scale(row, if experts.normalised { experts.scale / sum } else { experts.scale });
 }

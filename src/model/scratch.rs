@@ -3,7 +3,7 @@
 use super::attention::{most_rows, padded};
 use super::config::Config;
 use super::forward::MAX_BATCH;
-use super::rope::{Rope, RopeTable};
+use super::rope::RopeTable;
 use super::weights::{Model, Qkv};
 use crate::error::Result;
 use crate::kernels::{self, TILE};
@@ -50,17 +50,24 @@ pub(super) struct Rows {
 
 impl Rows {
     fn new(config: &Config, n_rows: usize, n_ctx: usize) -> Result<Rows> {
-        Ok(Rows {
-            q: zeros(n_rows.saturating_mul(config.head_dim))?,
-            scores: zeros(n_rows.saturating_mul(padded(n_ctx)))?,
-            out: zeros(n_rows.saturating_mul(config.head_dim))?,
-            tile: zeros(TILE.saturating_mul(config.head_dim))?,
-        })
+        let head = n_rows.saturating_mul(config.head_dim);
+        let scores = n_rows.saturating_mul(padded(n_ctx));
+        let [q, scores, out, tile] = buffers([head, scores, head, TILE.saturating_mul(config.head_dim)])?;
+        Ok(Rows { q, scores, out, tile })
     }
 
     fn bytes_needed(config: &Config, n_rows: usize, n_ctx: usize) -> u64 {
         4 * (n_rows as u64 * (2 * config.head_dim as u64 + padded(n_ctx) as u64) + (TILE * config.head_dim) as u64)
     }
+}
+
+/// Buffers of these lengths.
+fn buffers<const N: usize>(lengths: [usize; N]) -> Result<[Vec<f32>; N]> {
+    let mut buffers = [const { Vec::new() }; N];
+    for (buffer, n) in buffers.iter_mut().zip(lengths) {
+        *buffer = zeros(n)?;
+    }
+    Ok(buffers)
 }
 
 impl Scratch {
@@ -72,35 +79,44 @@ impl Scratch {
         let config = &model.config;
         let n_batch = MAX_BATCH.min(n_ctx);
         let n_rows = most_rows(config, n_batch);
-        let batch = |width: usize| zeros(n_batch.saturating_mul(width));
         let fused = model.layers.iter().any(|layer| matches!(layer.attn_qkv, Qkv::Fused(_)));
-        let (n_ff, n_experts) = (config.widest_ff(), config.experts.map_or(0, |experts| experts.n));
-        let one = if n_experts > 0 { config.n_embd } else { 0 };
-        let widest = config.n_embd.max(n_ff).max(config.n_q());
-        let table = |rope: &Option<Rope>, factors: Option<&[f32]>| {
-            rope.as_ref().map(|rope| RopeTable::new(rope, factors, n_ctx)).transpose()
-        };
+        let (d, n_q, n_kv, n_ff) = (config.n_embd, config.n_q(), config.n_kv(), config.widest_ff());
+        let n_experts = config.experts.map_or(0, |experts| experts.n);
+        let one = if n_experts > 0 { d } else { 0 };
+        let qkv = if fused { n_q + 2 * n_kv } else { 0 };
+        let n_up = n_ff << u32::from(config.fused_gate);
+        let widths = [d, d, n_q, n_kv, n_kv, qkv, n_q, d, n_ff, n_up, n_experts, one, one];
+        let [x, norm, q, k, v, qkv, heads, branch, gate, up, router, expert_in, expert_out] =
+            buffers(widths.map(|width| n_batch.saturating_mul(width)))?;
         let is_short = config.rope.is_some_and(|rope| n_ctx <= rope.n_ctx_orig);
         let factors = model.rope_factors[usize::from(is_short)].as_deref();
+        let mut rope = [None, None];
+        for (table, (from, factors)) in rope.iter_mut().zip([(&config.rope, factors), (&config.local_rope, None)]) {
+            if let Some(from) = from {
+                *table = Some(RopeTable::new(from, factors, n_ctx)?);
+            }
+        }
+        let mut rows = Vec::new();
+        for _ in 0..pool.capacity() {
+            rows.push(Mutex::new(Rows::new(config, n_rows, n_ctx)?));
+        }
         Ok(Scratch {
-            rope: [table(&config.rope, factors)?, table(&config.local_rope, None)?],
-            x: batch(config.n_embd)?,
-            norm: batch(config.n_embd)?,
-            q: batch(config.n_q())?,
-            k: batch(config.n_kv())?,
-            v: batch(config.n_kv())?,
-            qkv: batch(if fused { config.n_q() + 2 * config.n_kv() } else { 0 })?,
-            heads: batch(config.n_q())?,
-            branch: batch(config.n_embd)?,
-            gate: batch(n_ff)?,
-            up: batch(n_ff << u32::from(config.fused_gate))?,
-            router: batch(n_experts)?,
-            expert: [batch(one)?, batch(one)?],
-            rows: (0..pool.capacity())
-                .map(|_| Rows::new(config, n_rows, n_ctx).map(Mutex::new))
-                .collect::<Result<_>>()?,
+            rope,
+            x,
+            norm,
+            q,
+            k,
+            v,
+            qkv,
+            heads,
+            branch,
+            gate,
+            up,
+            router,
+            expert: [expert_in, expert_out],
+            rows,
             pool,
-            inputs: Inputs::new(n_batch.saturating_mul(widest))?,
+            inputs: Inputs::new(n_batch.saturating_mul(d.max(n_ff).max(n_q)))?,
             logits: zeros(config.n_vocab)?,
             n_logits: 1,
         })

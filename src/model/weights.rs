@@ -19,6 +19,7 @@ pub struct Model {
     pub(super) output: Option<Linear>,
     /// Divisors of the rotary frequencies, one for each pair, for contexts longer than the original one and for others.
     pub(super) rope_factors: [Option<Vec<f32>>; 2],
+    weight_bytes: usize,
 }
 
 /// A matrix and perhaps a bias.
@@ -67,19 +68,6 @@ pub(super) struct Layer {
     pub ffn_post_norm: Option<NormWeights>,
 }
 
-impl Layer {
-    /// Its matrices.
-    fn linears(&self) -> impl Iterator<Item = &Linear> {
-        let qkv = match &self.attn_qkv {
-            Qkv::Split { q, k, v } => [Some(q), Some(k), Some(v)],
-            Qkv::Fused(fused) => [Some(fused), None, None],
-        };
-        let optional = [self.ffn_gate_inp.as_ref(), self.ffn_gate.as_ref()];
-        let rest = [&self.attn_output, &self.ffn_up, &self.ffn_down];
-        qkv.into_iter().chain(optional).flatten().chain(rest)
-    }
-}
-
 impl Model {
     /// The model's shape and switches.
     pub fn config(&self) -> &Config {
@@ -88,8 +76,7 @@ impl Model {
 
     /// Bytes of memory that the matrices take, packed.
     pub fn weight_bytes(&self) -> usize {
-        let linears = self.layers.iter().flat_map(Layer::linears).chain(&self.output).map(|linear| &linear.weight);
-        linears.chain(&self.position_embd).chain([&self.token_embd]).map(Tensor::packed_bytes).sum()
+        self.weight_bytes
     }
 
     /// Whether the model in this file can be run, as far as its header tells: the shape, if so.
@@ -131,74 +118,79 @@ impl Parts {
         Some(self.0.swap_remove(at).1)
     }
 
-    fn tensor(&mut self, name: &str) -> Result<Tensor> {
-        self.take(name).ok_or_else(|| Error::Format(format!("the tensor {name} is missing")))
-    }
-
     fn vector(&mut self, name: &str) -> Option<Vec<f32>> {
         self.take(name).map(|tensor| values(&tensor))
     }
 
-    fn norm(&mut self, name: &str) -> Option<NormWeights> {
-        let weight = self.take(&format!("{name}.weight"))?;
-        Some(NormWeights {
-            weight: values(&weight),
-            bias: self.vector(&format!("{name}.bias")),
-            width: weight.columns(),
-        })
+    /// The weight and the bias of this name, after what all of a layer's names begin with.
+    fn pair(&mut self, prefix: &str, name: &str) -> Option<(Tensor, Option<Vec<f32>>)> {
+        let weight = self.take(&format!("{prefix}{name}.weight"))?;
+        Some((weight, self.vector(&format!("{prefix}{name}.bias"))))
     }
 
-    fn optional_linear(&mut self, name: &str) -> Option<Linear> {
-        let weight = self.take(&format!("{name}.weight"))?;
-        Some(Linear { weight, bias: self.vector(&format!("{name}.bias")) })
+    fn norm(&mut self, prefix: &str, name: &str) -> Option<NormWeights> {
+        let (weight, bias) = self.pair(prefix, name)?;
+        Some(NormWeights { weight: values(&weight), bias, width: weight.columns() })
     }
 
-    fn linear(&mut self, name: &str) -> Result<Linear> {
-        self.optional_linear(name).ok_or_else(|| Error::Format(format!("the tensor {name}.weight is missing")))
+    fn optional_linear(&mut self, prefix: &str, name: &str) -> Option<Linear> {
+        self.pair(prefix, name).map(|(weight, bias)| Linear { weight, bias })
+    }
+
+    fn linear(&mut self, prefix: &str, name: &str) -> Result<Linear> {
+        self.optional_linear(prefix, name).ok_or_else(|| missing(name))
     }
 
     fn layer(&mut self, config: &Config, layer: usize) -> Result<Layer> {
-        let name = |part: &str| format!("blk.{layer}.{part}");
-        let attn_qkv = match self.optional_linear(&name("attn_qkv")) {
+        let at = &*format!("blk.{layer}.");
+        let attn_qkv = match self.optional_linear(at, "attn_qkv") {
             Some(fused) => Qkv::Fused(fused),
             None => Qkv::Split {
-                q: self.linear(&name("attn_q"))?,
-                k: self.linear(&name("attn_k"))?,
-                v: self.linear(&name("attn_v"))?,
+                q: self.linear(at, "attn_q")?,
+                k: self.linear(at, "attn_k")?,
+                v: self.linear(at, "attn_v")?,
             },
         };
-        let end = if config.experts.is_some() { "_exps" } else { "" };
+        let [gate, up, down] = match config.experts {
+            Some(_) => ["ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"],
+            None => ["ffn_gate", "ffn_up", "ffn_down"],
+        };
         Ok(Layer {
-            attn_norm: self.norm(&name("attn_norm")),
-            attn_norm_2: self.norm(&name("attn_norm_2")),
+            attn_norm: self.norm(at, "attn_norm"),
+            attn_norm_2: self.norm(at, "attn_norm_2"),
             attn_qkv,
-            attn_q_norm: self.norm(&name("attn_q_norm")),
-            attn_k_norm: self.norm(&name("attn_k_norm")),
-            attn_output: self.linear(&name("attn_output"))?,
-            attn_post_norm: self.norm(&name("post_attention_norm")),
-            ffn_norm: self.norm(&name("ffn_norm")),
-            ffn_gate_inp: self.optional_linear(&name("ffn_gate_inp")),
-            ffn_gate: self.optional_linear(&(name("ffn_gate") + end)),
-            ffn_up: self.linear(&(name("ffn_up") + end))?,
-            ffn_down: self.linear(&(name("ffn_down") + end))?,
-            ffn_post_norm: self.norm(&name("post_ffw_norm")),
+            attn_q_norm: self.norm(at, "attn_q_norm"),
+            attn_k_norm: self.norm(at, "attn_k_norm"),
+            attn_output: self.linear(at, "attn_output")?,
+            attn_post_norm: self.norm(at, "post_attention_norm"),
+            ffn_norm: self.norm(at, "ffn_norm"),
+            ffn_gate_inp: self.optional_linear(at, "ffn_gate_inp"),
+            ffn_gate: self.optional_linear(at, gate),
+            ffn_up: self.linear(at, up)?,
+            ffn_down: self.linear(at, down)?,
+            ffn_post_norm: self.norm(at, "post_ffw_norm"),
         })
     }
 
     /// The model, from tensors that [`check`] has found to be all there and of the right shape.
     pub fn assemble(mut self, config: Config) -> Result<Model> {
+        let is_matrix = |part: &&(String, Tensor)| part.1.rows() > 1;
+        let weight_bytes = self.0.iter().filter(is_matrix).map(|part| part.1.packed_bytes()).sum();
         let freqs = self.vector("rope_freqs.weight");
         let long = self.vector("rope_factors_long.weight").or_else(|| freqs.clone());
         let short = self.vector("rope_factors_short.weight").or(freqs);
+        let mut layers = Vec::new();
+        for layer in 0..config.n_layer {
+            layers.push(self.layer(&config, layer)?);
+        }
         let model = Model {
-            token_embd: self.tensor("token_embd.weight")?,
+            token_embd: self.take("token_embd.weight").ok_or_else(|| missing("token_embd"))?,
             position_embd: self.take("position_embd.weight"),
-            layers: (0..config.n_layer).map(|layer| self.layer(&config, layer)).collect::<Result<_>>()?,
-            output_norm: self
-                .norm("output_norm")
-                .ok_or_else(|| Error::Format("the tensor output_norm.weight is missing".into()))?,
-            output: self.optional_linear("output"),
+            layers,
+            output_norm: self.norm("", "output_norm").ok_or_else(|| missing("output_norm"))?,
+            output: self.optional_linear("", "output"),
             rope_factors: [long, short],
+            weight_bytes,
             config,
         };
         match self.0.first() {
@@ -206,6 +198,10 @@ impl Parts {
             None => Ok(model),
         }
     }
+}
+
+fn missing(name: &str) -> Error {
+    Error::Format(format!("the tensor {name}.weight is missing"))
 }
 
 /// All values of a tensor, row after row.
