@@ -160,14 +160,14 @@ impl Tensor {
         matmul: fn(Submatrix<'_>, &[W], &[X]),
     ) {
         let per_group = w.len().checked_div(self.rows.div_ceil(8)).unwrap_or(0);
-        let w = &w[rows.start / 8 * per_group..];
+        let first = rows.start / 8;
         let groups = rows.len().div_ceil(8);
         let n_parts = pool.n_parts(out.len().saturating_mul(self.columns));
         // Many inputs are laid side by side once for each part, which should be little beside its products.
         let least = if out.len() > rows.len() { MIN_GROUPS } else { 1 };
         let per_part = groups.div_ceil(n_parts).max(least) * 8;
         pool.grid(out, rows.len(), [out.len(), per_part], &|_, part, place| {
-            let groups = part.columns.start / 8..part.columns.end.div_ceil(8);
+            let groups = first + part.columns.start / 8..first + part.columns.end.div_ceil(8);
             matmul(place, &w[groups.start * per_group..groups.end * per_group], x);
         });
     }

@@ -38,7 +38,7 @@ pub(super) fn padded(n: usize) -> usize {
 impl Pass<'_, '_> {
     /// Leaves in `s.branch` what attention adds to the residual stream.
     pub fn attention(&mut self, i: usize, layer: &Layer) {
-        self.norm(layer.attn_norm_2.as_ref().or(layer.attn_norm.as_ref()), Site::AttnNorm, i);
+        self.norm(layer.attn_norm_2.as_deref().or(layer.attn_norm.as_deref()), Site::AttnNorm, i);
         self.project_qkv(&layer.attn_qkv);
         self.prepare_heads(i, layer);
         let (q, kv) = (self.n_tokens * self.config.n_q(), self.n_tokens * self.config.n_kv());
@@ -56,7 +56,7 @@ impl Pass<'_, '_> {
         self.s.inputs.changed();
         let out = &mut self.s.branch[..self.n_tokens * self.config.n_embd];
         linear(&layer.attn_output, out, &self.s.heads[..q], &mut self.s.inputs, self.pool);
-        self.post_norm(layer.attn_post_norm.as_ref());
+        self.post_norm(layer.attn_post_norm.as_deref());
     }
 
     /// Clamps, normalises and turns queries and keys, as the model wants it.

@@ -22,7 +22,7 @@ impl Pass<'_, '_> {
             Some(experts) => self.mixture(experts, layer),
             None => self.network(i, layer),
         }
-        self.post_norm(layer.ffn_post_norm.as_ref());
+        self.post_norm(layer.ffn_post_norm.as_deref());
         self.add_branch(Site::FfnOut, Site::LOut, i);
     }
 

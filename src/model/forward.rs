@@ -187,15 +187,15 @@ impl Pass<'_, '_> {
         if reads_attn_norm {
             // `s.norm` holds it, but for a layer whose attention has a norm of its own.
             if layer.attn_norm_2.is_some() {
-                self.norm(layer.attn_norm.as_ref(), Site::FfnNorm, i);
+                self.norm(layer.attn_norm.as_deref(), Site::FfnNorm, i);
             }
             self.s.inputs.changed();
         } else if self.config.parallel {
-            self.norm(layer.ffn_norm.as_ref(), Site::FfnNorm, i);
+            self.norm(layer.ffn_norm.as_deref(), Site::FfnNorm, i);
         }
         self.add_branch(Site::AttnOut, Site::FfnInp, i);
         if !reads_attn_norm && !self.config.parallel {
-            self.norm(layer.ffn_norm.as_ref(), Site::FfnNorm, i);
+            self.norm(layer.ffn_norm.as_deref(), Site::FfnNorm, i);
         }
     }
 

@@ -50,24 +50,17 @@ pub(super) struct Rows {
 
 impl Rows {
     fn new(config: &Config, n_rows: usize, n_ctx: usize) -> Result<Rows> {
-        let head = n_rows.saturating_mul(config.head_dim);
-        let scores = n_rows.saturating_mul(padded(n_ctx));
-        let [q, scores, out, tile] = buffers([head, scores, head, TILE.saturating_mul(config.head_dim)])?;
-        Ok(Rows { q, scores, out, tile })
+        Ok(Rows {
+            q: zeros(n_rows.saturating_mul(config.head_dim))?,
+            scores: zeros(n_rows.saturating_mul(padded(n_ctx)))?,
+            out: zeros(n_rows.saturating_mul(config.head_dim))?,
+            tile: zeros(TILE.saturating_mul(config.head_dim))?,
+        })
     }
 
     fn bytes_needed(config: &Config, n_rows: usize, n_ctx: usize) -> u64 {
         4 * (n_rows as u64 * (2 * config.head_dim as u64 + padded(n_ctx) as u64) + (TILE * config.head_dim) as u64)
     }
-}
-
-/// Buffers of these lengths.
-fn buffers<const N: usize>(lengths: [usize; N]) -> Result<[Vec<f32>; N]> {
-    let mut buffers = [const { Vec::new() }; N];
-    for (buffer, n) in buffers.iter_mut().zip(lengths) {
-        *buffer = zeros(n)?;
-    }
-    Ok(buffers)
 }
 
 impl Scratch {
@@ -85,9 +78,6 @@ impl Scratch {
         let one = if n_experts > 0 { d } else { 0 };
         let qkv = if fused { n_q + 2 * n_kv } else { 0 };
         let n_up = n_ff << u32::from(config.fused_gate);
-        let widths = [d, d, n_q, n_kv, n_kv, qkv, n_q, d, n_ff, n_up, n_experts, one, one];
-        let [x, norm, q, k, v, qkv, heads, branch, gate, up, router, expert_in, expert_out] =
-            buffers(widths.map(|width| n_batch.saturating_mul(width)))?;
         let is_short = config.rope.is_some_and(|rope| n_ctx <= rope.n_ctx_orig);
         let factors = model.rope_factors[usize::from(is_short)].as_deref();
         let mut rope = [None, None];
@@ -96,30 +86,49 @@ impl Scratch {
                 *table = Some(RopeTable::new(from, factors, n_ctx)?);
             }
         }
-        let mut rows = Vec::new();
-        for _ in 0..pool.capacity() {
-            rows.push(Mutex::new(Rows::new(config, n_rows, n_ctx)?));
-        }
-        Ok(Scratch {
+        let n_parallel = pool.capacity();
+        let mut s = Scratch {
             rope,
-            x,
-            norm,
-            q,
-            k,
-            v,
-            qkv,
-            heads,
-            branch,
-            gate,
-            up,
-            router,
-            expert: [expert_in, expert_out],
-            rows,
+            x: Vec::new(),
+            norm: Vec::new(),
+            q: Vec::new(),
+            k: Vec::new(),
+            v: Vec::new(),
+            qkv: Vec::new(),
+            heads: Vec::new(),
+            branch: Vec::new(),
+            gate: Vec::new(),
+            up: Vec::new(),
+            router: Vec::new(),
+            expert: [Vec::new(), Vec::new()],
+            rows: Vec::new(),
             pool,
             inputs: Inputs::new(n_batch.saturating_mul(d.max(n_ff).max(n_q)))?,
             logits: zeros(config.n_vocab)?,
             n_logits: 1,
-        })
+        };
+        let [expert_in, expert_out] = &mut s.expert;
+        for (buffer, width) in [
+            (&mut s.x, d),
+            (&mut s.norm, d),
+            (&mut s.q, n_q),
+            (&mut s.k, n_kv),
+            (&mut s.v, n_kv),
+            (&mut s.qkv, qkv),
+            (&mut s.heads, n_q),
+            (&mut s.branch, d),
+            (&mut s.gate, n_ff),
+            (&mut s.up, n_up),
+            (&mut s.router, n_experts),
+            (expert_in, one),
+            (expert_out, one),
+        ] {
+            *buffer = zeros(n_batch.saturating_mul(width))?;
+        }
+        for _ in 0..n_parallel {
+            s.rows.push(Mutex::new(Rows::new(config, n_rows, n_ctx)?));
+        }
+        Ok(s)
     }
 
     /// The threads that compute.

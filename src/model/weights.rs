@@ -14,9 +14,9 @@ pub struct Model {
     /// Learned positions: \[n_ctx_train × D\].
     pub(super) position_embd: Option<Tensor>,
     pub(super) layers: Vec<Layer>,
-    pub(super) output_norm: NormWeights,
+    pub(super) output_norm: Box<NormWeights>,
     /// `None`: the output is tied to `token_embd`.
-    pub(super) output: Option<Linear>,
+    pub(super) output: Option<Box<Linear>>,
     /// Divisors of the rotary frequencies, one for each pair, for contexts longer than the original one and for others.
     pub(super) rope_factors: [Option<Vec<f32>>; 2],
     weight_bytes: usize,
@@ -42,30 +42,31 @@ pub(super) struct NormWeights {
 /// Queries, keys and values, in three matrices or in one above the other.
 #[derive(Debug)]
 pub(super) enum Qkv {
-    Split { q: Linear, k: Linear, v: Linear },
-    Fused(Linear),
+    Split { q: Box<Linear>, k: Box<Linear>, v: Box<Linear> },
+    Fused(Box<Linear>),
 }
 
+/// Its parts are boxed, since a module that moves pointers is smaller than one that moves tensors.
 #[derive(Debug)]
 pub(super) struct Layer {
     /// `None`: attention reads the residual stream as it is.
-    pub attn_norm: Option<NormWeights>,
+    pub attn_norm: Option<Box<NormWeights>>,
     /// Attention's own norm, where `attn_norm` is that of the feed-forward network.
-    pub attn_norm_2: Option<NormWeights>,
+    pub attn_norm_2: Option<Box<NormWeights>>,
     pub attn_qkv: Qkv,
-    pub attn_q_norm: Option<NormWeights>,
-    pub attn_k_norm: Option<NormWeights>,
-    pub attn_output: Linear,
-    pub attn_post_norm: Option<NormWeights>,
+    pub attn_q_norm: Option<Box<NormWeights>>,
+    pub attn_k_norm: Option<Box<NormWeights>>,
+    pub attn_output: Box<Linear>,
+    pub attn_post_norm: Option<Box<NormWeights>>,
     /// `None`: the network reads what attention reads, or else the residual stream as it is.
-    pub ffn_norm: Option<NormWeights>,
+    pub ffn_norm: Option<Box<NormWeights>>,
     /// Chooses the experts, where the network is a mixture: \[D → experts\].
-    pub ffn_gate_inp: Option<Linear>,
+    pub ffn_gate_inp: Option<Box<Linear>>,
     /// Of all experts one below the other, where there are some; so are the next two.
-    pub ffn_gate: Option<Linear>,
-    pub ffn_up: Linear,
-    pub ffn_down: Linear,
-    pub ffn_post_norm: Option<NormWeights>,
+    pub ffn_gate: Option<Box<Linear>>,
+    pub ffn_up: Box<Linear>,
+    pub ffn_down: Box<Linear>,
+    pub ffn_post_norm: Option<Box<NormWeights>>,
 }
 
 impl Model {
@@ -128,16 +129,16 @@ impl Parts {
         Some((weight, self.vector(&format!("{prefix}{name}.bias"))))
     }
 
-    fn norm(&mut self, prefix: &str, name: &str) -> Option<NormWeights> {
+    fn norm(&mut self, prefix: &str, name: &str) -> Option<Box<NormWeights>> {
         let (weight, bias) = self.pair(prefix, name)?;
-        Some(NormWeights { weight: values(&weight), bias, width: weight.columns() })
+        Some(Box::new(NormWeights { weight: values(&weight), bias, width: weight.columns() }))
     }
 
-    fn optional_linear(&mut self, prefix: &str, name: &str) -> Option<Linear> {
-        self.pair(prefix, name).map(|(weight, bias)| Linear { weight, bias })
+    fn optional_linear(&mut self, prefix: &str, name: &str) -> Option<Box<Linear>> {
+        self.pair(prefix, name).map(|(weight, bias)| Box::new(Linear { weight, bias }))
     }
 
-    fn linear(&mut self, prefix: &str, name: &str) -> Result<Linear> {
+    fn linear(&mut self, prefix: &str, name: &str) -> Result<Box<Linear>> {
         self.optional_linear(prefix, name).ok_or_else(|| missing(name))
     }
 
