@@ -236,7 +236,7 @@ CASES: dict[str, Case] = {
         },
         LLAMA,
     ),
-    "mixtral": Case("Mixtral", "llama", {**MOE, "sliding_window": None, **rope("default")}, EXPERT_KEYS, LLAMA | EXPERTS, seed=32000),
+    "mixtral": Case("Mixtral", "llama", {**MOE, "sliding_window": None, **rope("default")}, EXPERT_KEYS, LLAMA | EXPERTS, seed=88000),
     "qwen2": Case("Qwen2", "qwen2", {"tie_word_embeddings": True}, {}, LLAMA),
     "qwen2-yarn": Case("Qwen2", "qwen2", rope("yarn", 1e6, **YARN), {"rope.freq_base": 1e6, **YARN_KEYS}, LLAMA),
     "qwen3": Case(
@@ -357,6 +357,6 @@ CASES: dict[str, Case] = {
         {**MOE, "num_key_value_heads": HEADS, "norm_topk_prob": False},
         {**EXPERT_KEYS, "attention.head_count_kv": HEADS},
         LLAMA | QK_NORMS | EXPERTS,
-        seed=9000,
+        seed=22000,
     ),
 }
