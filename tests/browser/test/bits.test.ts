@@ -79,14 +79,7 @@ async function logitBits(page: Page, build: Build, url: string, tokens: number[]
   return new Uint32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
 }
 
-// Firefox 153 leaves a load unanswered once in some hundred, which has not been explained: it is asked again, and by default
-// the package does not use threads there.
-const RETRIES = 2;
-
-describe.each(Object.entries(BROWSERS))("logits in %s", (name, start) => {
-  const isFirefox = name === "Firefox";
-  const retry = isFirefox ? RETRIES : 0;
-  const tried = builds.filter((build) => !isFirefox || !build.endsWith("-threads"));
+describe.each(Object.entries(BROWSERS))("logits in %s", (_, start) => {
   let running: Running;
   let page: Page;
 
@@ -97,7 +90,7 @@ describe.each(Object.entries(BROWSERS))("logits in %s", (name, start) => {
   afterAll(() => running?.close());
 
   for (const [name, path] of models) {
-    test.skipIf(!path)(`${name}: native and every build agree in every bit`, { retry }, async () => {
+    test.skipIf(!path)(`${name}: native and every build agree in every bit`, async () => {
       const file = path as string;
       const tokens = tokensFor(file);
       const expected = await native.logitBits(file, tokens);
@@ -105,7 +98,7 @@ describe.each(Object.entries(BROWSERS))("logits in %s", (name, start) => {
       const floats = new Float32Array(expected.buffer);
       expect(floats.every(Number.isFinite) && new Set(floats).size > tokens.length, "logits worth comparing").toBe(true);
       const url = server.offer(`${name}.gguf`.replaceAll(" ", "-"), readFileSync(file));
-      for (const build of tried) {
+      for (const build of builds) {
         const bits = await logitBits(page, build, url, tokens);
         const differing = bits.reduce((n, word, i) => n + Number(word !== expected[i]), 0);
         expect({ build, length: bits.length, differing }).toEqual({ build, length: expected.length, differing: 0 });
@@ -113,12 +106,12 @@ describe.each(Object.entries(BROWSERS))("logits in %s", (name, start) => {
     });
   }
 
-  test.each(["f16", "q8_0"] as const)("a cache in %s gives the same bits too, and others than one in f32", { retry }, async (cacheType) => {
+  test.each(["f16", "q8_0"] as const)("a cache in %s gives the same bits too, and others than one in f32", async (cacheType) => {
     const tokens = tokensFor(storyModel);
     const expected = await native.logitBits(storyModel, tokens, "--cache-type", cacheType);
     expect(expected).not.toEqual(await native.logitBits(storyModel, tokens));
     const url = server.offer("story.gguf", readFileSync(storyModel));
-    for (const build of tried) expect(await logitBits(page, build, url, tokens, cacheType)).toEqual(expected);
+    for (const build of builds) expect(await logitBits(page, build, url, tokens, cacheType)).toEqual(expected);
   });
 });
 
