@@ -157,9 +157,11 @@ fn check(config: &Config, gguf: &Gguf) -> Result<()> {
             )));
         };
         if columns_and_rows(tensor) != (columns as u64, rows as u64) {
+            let shape: Vec<String> = tensor.shape.iter().map(u64::to_string).collect();
             return Err(Error::Format(format!(
-                "tensor {} has the shape {:?}; the metadata asks for [{columns}, {rows}]: the file is damaged",
-                tensor.name, tensor.shape
+                "tensor {} has the shape [{}]; the metadata asks for [{columns}, {rows}]: the file is damaged",
+                tensor.name,
+                shape.join(", ")
             )));
         }
     }

@@ -34,6 +34,8 @@ const models: [string, string | undefined][] = [
   ["random F16", random("f16", gguf.F16)],
   ["random Q8_0", random("q8_0", gguf.Q8_0)],
   ["random Q4_0", random("q4_0", gguf.Q4_0)],
+  ["random Q5_0", random("q5_0", gguf.Q5_0)],
+  ["random Q5_K", random("q5_k", gguf.Q5_K)],
   ["random Q6_K", random("q6_k", gguf.Q6_K)],
   ["random Q4_K", random("q4_k", gguf.Q4_K)],
   ["random IQ2_XS", random("iq2_xs", gguf.IQ2_XS)],
