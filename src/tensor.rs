@@ -10,6 +10,7 @@ use crate::pool::Pool;
 use crate::quant::{Codebook, Format, run_of, value};
 use bytemuck::allocation::try_zeroed_vec;
 use bytemuck::{Pod, Zeroable, cast_slice, cast_slice_mut};
+use core::ops::Range;
 
 /// Weights in one of the packed layouts of [`crate::kernels`].
 #[derive(Debug)]
@@ -132,36 +133,44 @@ impl Tensor {
     /// # Shapes
     /// `x`: \[T × columns\], the values that `inputs` stands for; `out`: \[T × rows\].
     pub fn matmul(&self, out: &mut [f32], x: &[f32], inputs: &mut Inputs, pool: &Pool) {
+        self.matmul_rows(0, self.rows, out, x, inputs, pool);
+    }
+
+    /// As [`matmul`](Self::matmul), with `n` rows from the `first` on, a multiple of eight. `out`: \[T × n\].
+    pub fn matmul_rows(&self, first: usize, n: usize, out: &mut [f32], x: &[f32], inputs: &mut Inputs, pool: &Pool) {
+        let rows = first..first + n;
         match &self.packed {
-            Packed::F32(w) => self.split(out, w, x, pool, kernels::matmul_f32),
-            Packed::F16(w) => self.split(out, w, x, pool, kernels::matmul_f16),
-            Packed::Bf16(w) => self.split(out, w, x, pool, kernels::matmul_bf16),
-            Packed::Q8(w) => self.split(out, w, inputs.quants(x, pool), pool, kernels::matmul_q8),
-            Packed::Q4(w) => self.split(out, w, inputs.quants(x, pool), pool, kernels::matmul_q4),
-            Packed::Q4K(w) => self.split(out, w, inputs.quants(x, pool), pool, kernels::matmul_q4k),
-            Packed::Q5K(w) => self.split(out, w, inputs.quants(x, pool), pool, kernels::matmul_q5k),
-            Packed::Q6K(w) => self.split(out, w, inputs.quants(x, pool), pool, kernels::matmul_q6k),
-            Packed::Q4T(w) => self.split(out, w, inputs.quants(x, pool), pool, kernels::matmul_q4t),
+            Packed::F32(w) => self.split(rows, out, w, x, pool, kernels::matmul_f32),
+            Packed::F16(w) => self.split(rows, out, w, x, pool, kernels::matmul_f16),
+            Packed::Bf16(w) => self.split(rows, out, w, x, pool, kernels::matmul_bf16),
+            Packed::Q8(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q8),
+            Packed::Q4(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q4),
+            Packed::Q4K(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q4k),
+            Packed::Q5K(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q5k),
+            Packed::Q6K(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q6k),
+            Packed::Q4T(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q4t),
         }
     }
 
     /// Has some groups of eight rows multiplied by each thread.
     fn split<W: Sync, X: Sync>(
         &self,
+        rows: Range<usize>,
         out: &mut [f32],
         w: &[W],
         x: &[X],
         pool: &Pool,
         matmul: fn(Submatrix<'_>, &[W], &[X]),
     ) {
-        let groups = self.rows.div_ceil(8);
+        let per_group = w.len().checked_div(self.rows.div_ceil(8)).unwrap_or(0);
+        let first = rows.start / 8;
+        let groups = rows.len().div_ceil(8);
         let n_parts = pool.n_parts(out.len().saturating_mul(self.columns));
-        let per_group = w.len().checked_div(groups).unwrap_or(0);
         // Many inputs are laid side by side once for each part, which should be little beside its products.
-        let least = if out.len() > self.rows { MIN_GROUPS } else { 1 };
+        let least = if out.len() > rows.len() { MIN_GROUPS } else { 1 };
         let per_part = groups.div_ceil(n_parts).max(least) * 8;
-        pool.grid(out, self.rows, [out.len(), per_part], &|_, part, place| {
-            let groups = part.columns.start / 8..part.columns.end.div_ceil(8);
+        pool.grid(out, rows.len(), [out.len(), per_part], &|_, part, place| {
+            let groups = first + part.columns.start / 8..first + part.columns.end.div_ceil(8);
             matmul(place, &w[groups.start * per_group..groups.end * per_group], x);
         });
     }

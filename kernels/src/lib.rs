@@ -29,7 +29,7 @@ pub use attention::{TILE, attention_scores, attention_values, widen_f16, widen_q
 pub use elementwise::{
     add, exp, gelu, gelu_in_place, gelu_mul, rope_adjacent, rope_halves, scale, silu, silu_in_place,
 };
-pub use elementwise::{silu_mul, tanh};
+pub use elementwise::{silu_mul, soft_cap, tanh};
 pub use matmul::{
     matmul_bf16, matmul_f16, matmul_f32, matmul_q4, matmul_q4k, matmul_q4t, matmul_q5k, matmul_q6k, matmul_q8,
 };
