@@ -52,6 +52,17 @@ pub enum StopReason {
     ContextFull,
 }
 
+impl StopReason {
+    /// Its name, as reports have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            StopReason::Eos => "eos",
+            StopReason::MaxTokens => "maxTokens",
+            StopReason::ContextFull => "contextFull",
+        }
+    }
+}
+
 /// A generation in progress: an iterator of [`Step`]s over a session that it owns or borrows.
 ///
 /// Each call of `next` does a bounded piece of work: at most [`crate::model::MAX_BATCH`] tokens of the prompt, or one

@@ -1,6 +1,6 @@
 //! A loaded model as the page's worker sees it.
 
-use super::{JsResult, number, to_js, to_js_error, to_text};
+use super::{JsResult, Value, number, object, to_js_error, to_text};
 use crate::error::{Error, Result};
 use crate::gguf::Gguf;
 use crate::model::{KvCache, MAX_BATCH};
@@ -8,70 +8,40 @@ use crate::sampler::SamplerOptions;
 use crate::session::{Drafted, GenerateOptions, Generation, MAX_DRAFT, Session, Speculation, Step, StopReason};
 use crate::tokenizer::{EncodeOptions, TextStream, Tokenizer};
 use js_sys::{Float32Array, Reflect, Uint32Array};
-use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 /// What the page is told about a model.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Info {
-    name: String,
-    architecture: &'static str,
-    parameters: f64,
-    file_bytes: f64,
-    quantization: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    license: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    author: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
-    tokenizer: &'static str,
-    n_ctx: usize,
-    n_ctx_train: usize,
-    n_vocab: usize,
-    n_layer: usize,
-    n_embd: usize,
-    n_head: usize,
-    n_head_kv: usize,
-    head_dim: usize,
-    n_ff: usize,
-    weight_bytes: f64,
-    cache_type: &'static str,
-    cache_bytes: f64,
-}
-
-impl Info {
-    fn new(session: &Session, tokenizer: &Tokenizer, gguf: &Gguf) -> Info {
-        let (model, config) = (session.model(), session.model().config());
-        let text = |key: &str| gguf.metadata.str(key).ok().flatten().map(String::from);
-        Info {
-            name: text("general.name").unwrap_or_default(),
-            architecture: config.architecture,
-            parameters: gguf.n_parameters() as f64,
-            file_bytes: gguf.file_bytes as f64,
-            quantization: gguf.main_format().map_or("", |format| format.name()),
-            license: text("general.license"),
-            description: text("general.description"),
-            author: text("general.author"),
-            url: text("general.url"),
-            tokenizer: tokenizer.model(),
-            n_ctx: session.n_ctx(),
-            n_ctx_train: config.n_ctx_train,
-            n_vocab: config.n_vocab,
-            n_layer: config.n_layer,
-            n_embd: config.n_embd,
-            n_head: config.n_head,
-            n_head_kv: config.n_head_kv,
-            head_dim: config.head_dim,
-            n_ff: config.n_ff,
-            weight_bytes: model.weight_bytes() as f64,
-            cache_type: session.cache_type().name(),
-            cache_bytes: KvCache::bytes_needed(config, session.n_ctx(), session.cache_type()) as f64,
-        }
+fn info(session: &Session, tokenizer: &Tokenizer, gguf: &Gguf) -> JsValue {
+    use Value::{Number, Text};
+    let (model, config) = (session.model(), session.model().config());
+    let mut properties = vec![
+        ("name", Text("")),
+        ("architecture", Text(config.architecture)),
+        ("parameters", Number(gguf.n_parameters() as f64)),
+        ("fileBytes", Number(gguf.file_bytes as f64)),
+        ("quantization", Text(gguf.main_format().map_or("", |format| format.name()))),
+        ("tokenizer", Text(tokenizer.model())),
+        ("weightBytes", Number(model.weight_bytes() as f64)),
+        ("cacheType", Text(session.cache_type().name())),
+        ("cacheBytes", Number(KvCache::bytes_needed(config, session.n_ctx(), session.cache_type()) as f64)),
+    ];
+    let counts = [
+        ("nCtx", session.n_ctx()),
+        ("nCtxTrain", config.n_ctx_train),
+        ("nVocab", config.n_vocab),
+        ("nLayer", config.n_layer),
+        ("nEmbd", config.n_embd),
+        ("nHead", config.n_head),
+        ("nHeadKv", config.n_head_kv),
+        ("headDim", config.head_dim),
+        ("nFf", config.n_ff),
+    ];
+    properties.extend(counts.map(|(name, n)| (name, Number(n as f64))));
+    for name in ["name", "license", "description", "author", "url"] {
+        let text = gguf.metadata.str(&format!("general.{name}")).ok().flatten();
+        properties.extend(text.map(|text| (name, Text(text))));
     }
+    object(&properties)
 }
 
 /// How the page asks for a text. What is left out takes the default.
@@ -127,8 +97,7 @@ impl StartOptions {
 }
 
 /// What starting a generation found out.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug)]
 pub(super) struct Started {
     pub prompt_tokens: Vec<u32>,
     pub reused_tokens: usize,
@@ -136,23 +105,11 @@ pub(super) struct Started {
 }
 
 /// What one call of [`Engine::step`] did.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase", tag = "kind")]
+#[derive(Debug)]
 pub(super) enum Stepped {
-    Prefill {
-        done: usize,
-        total: usize,
-    },
-    Token {
-        token: u32,
-        text: String,
-        probability: f32,
-    },
-    #[serde(rename_all = "camelCase")]
-    End {
-        text: String,
-        stop_reason: StopReason,
-    },
+    Prefill { done: usize, total: usize },
+    Token { token: u32, text: String, probability: f32 },
+    End { text: String, stop_reason: StopReason },
 }
 
 /// Where the session is.
@@ -168,7 +125,7 @@ enum State {
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Engine {
-    info: Info,
+    info: JsValue,
     tokenizer: Tokenizer,
     state: State,
     text: TextStream,
@@ -178,7 +135,7 @@ pub struct Engine {
 
 impl Engine {
     pub(super) fn new(session: Session, tokenizer: Tokenizer, gguf: &Gguf) -> Engine {
-        let info = Info::new(&session, &tokenizer, gguf);
+        let info = info(&session, &tokenizer, gguf);
         Engine { info, tokenizer, state: State::Idle(session), text: TextStream::new(), drafted: Drafted::default() }
     }
 
@@ -243,8 +200,8 @@ impl Engine {
     }
 
     fn all_logits(&mut self, tokens: &[u32]) -> Result<Float32Array> {
-        let n_vocab = self.info.n_vocab;
         let session = self.session()?;
+        let n_vocab = session.model().config().n_vocab;
         session.clear();
         let all = Float32Array::new_with_length((tokens.len() * n_vocab) as u32);
         for (i, batch) in tokens.chunks(MAX_BATCH).enumerate() {
@@ -259,8 +216,8 @@ impl Engine {
 #[wasm_bindgen]
 impl Engine {
     /// What this model is.
-    pub fn info(&self) -> JsResult<JsValue> {
-        to_js(&self.info)
+    pub fn info(&self) -> JsValue {
+        self.info.clone()
     }
 
     /// The tokens of a text; with `ends`, behind them as many numbers more: where in the text each of them ends, in bytes.
@@ -287,12 +244,31 @@ impl Engine {
 
     /// Begins a generation in place of the one before. Computes nothing yet.
     pub fn start(&mut self, prompt: &JsValue, options: JsValue) -> JsResult<JsValue> {
-        to_js(&self.begin(prompt, options)?)
+        let Started { prompt_tokens, reused_tokens, seed } = self.begin(prompt, options)?;
+        Ok(object(&[
+            ("promptTokens", Value::Tokens(&prompt_tokens)),
+            ("reusedTokens", Value::Number(reused_tokens as f64)),
+            ("seed", Value::Number(seed.into())),
+        ]))
     }
 
     /// Computes a piece of the prompt, or one token, or finds the end.
     pub fn step(&mut self) -> JsResult<JsValue> {
-        to_js(&self.pull().map_err(to_js_error)?)
+        use Value::{Number, Text};
+        Ok(match self.pull().map_err(to_js_error)? {
+            Stepped::Prefill { done, total } => {
+                object(&[("kind", Text("prefill")), ("done", Number(done as f64)), ("total", Number(total as f64))])
+            }
+            Stepped::Token { token, text, probability } => object(&[
+                ("kind", Text("token")),
+                ("token", Number(token.into())),
+                ("text", Text(&text)),
+                ("probability", Number(probability.into())),
+            ]),
+            Stepped::End { text, stop_reason } => {
+                object(&[("kind", Text("end")), ("text", Text(&text)), ("stopReason", Text(stop_reason.name()))])
+            }
+        })
     }
 
     /// Forgets the running generation. What is computed of its text stays for the next prompt with the same beginning.

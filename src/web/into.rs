@@ -1,36 +1,26 @@
 //! The plain path: text straight into an element, on the page's own thread.
 
 use super::engine::{Engine, Stepped};
-use super::{JsResult, to_js, to_js_error};
+use super::{JsResult, Value, object, to_js_error};
 use crate::error::Error;
-use crate::session::StopReason;
 use js_sys::Promise;
-use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Element, MessageChannel, Performance};
 
 /// What is known when the text has ended.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug)]
 struct Report {
     text: String,
     tokens: Vec<u32>,
     prompt_tokens: Vec<u32>,
     reused_tokens: usize,
     seed: u32,
-    stop_reason: Ended,
+    stop_reason: &'static str,
     prefill_ms: f64,
     decode_ms: f64,
     proposed_tokens: u32,
     accepted_tokens: u32,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Ended {
-    ByItself(StopReason),
-    ByTheCaller(&'static str),
 }
 
 /// Lets the event loop run: a message to oneself, which no browser slows down as it does timers.
@@ -75,7 +65,7 @@ impl Engine {
             prompt_tokens: started.prompt_tokens,
             reused_tokens: started.reused_tokens,
             seed: started.seed,
-            stop_reason: Ended::ByTheCaller("aborted"),
+            stop_reason: "aborted",
             prefill_ms: 0.0,
             decode_ms: 0.0,
             proposed_tokens: 0,
@@ -97,11 +87,27 @@ impl Engine {
         }
         self.cancel()?;
         (report.proposed_tokens, report.accepted_tokens) = (self.drafted.proposed, self.drafted.accepted);
-        to_js(&report)
+        Ok(report.object())
     }
 }
 
 impl Report {
+    fn object(&self) -> JsValue {
+        use Value::{Number, Text, Tokens};
+        object(&[
+            ("text", Text(&self.text)),
+            ("tokens", Tokens(&self.tokens)),
+            ("promptTokens", Tokens(&self.prompt_tokens)),
+            ("reusedTokens", Number(self.reused_tokens as f64)),
+            ("seed", Number(self.seed.into())),
+            ("stopReason", Text(self.stop_reason)),
+            ("prefillMs", Number(self.prefill_ms)),
+            ("decodeMs", Number(self.decode_ms)),
+            ("proposedTokens", Number(self.proposed_tokens.into())),
+            ("acceptedTokens", Number(self.accepted_tokens.into())),
+        ])
+    }
+
     fn take(&mut self, element: &Element, stepped: Stepped, ms: f64) -> JsResult<()> {
         let text = match stepped {
             Stepped::Prefill { .. } => {
@@ -113,7 +119,7 @@ impl Report {
                 text
             }
             Stepped::End { text, stop_reason } => {
-                self.stop_reason = Ended::ByItself(stop_reason);
+                self.stop_reason = stop_reason.name();
                 text
             }
         };
