@@ -32,16 +32,18 @@ pub enum Want {
     Last,
     /// Those of every token: \[T × V\].
     All,
+    /// Not the logits but what they are computed of, the last norm of every token: \[T × D\].
+    Hidden,
 }
 
 /// Buffers and tables of the forward pass, allocated once.
 #[derive(Debug)]
 pub struct Scratch {
     /// `None` for learned positions.
-    rope: Option<RopeTable>,
+    pub(super) rope: Option<RopeTable>,
     x: Vec<f32>,
     norm: Vec<f32>,
-    q: Vec<f32>,
+    pub(super) q: Vec<f32>,
     k: Vec<f32>,
     v: Vec<f32>,
     qkv: Vec<f32>,
@@ -195,7 +197,7 @@ pub fn forward<'s>(
 ) -> Result<&'s [f32]> {
     check(model, cache, tokens, n_past)?;
     let n_wanted = match want {
-        Want::Nothing => 0,
+        Want::Nothing | Want::Hidden => 0,
         Want::Last => 1,
         Want::All => tokens.len(),
     };
@@ -206,6 +208,10 @@ pub fn forward<'s>(
     for (i, layer) in model.layers.iter().enumerate() {
         pass.attention(i, layer);
         pass.feed_forward(i, layer);
+    }
+    if want == Want::Hidden {
+        pass.output_norm(tokens.len());
+        return Ok(&scratch.norm[..tokens.len() * model.config.n_embd]);
     }
     if n_wanted > 0 {
         pass.output(n_wanted);
@@ -440,22 +446,29 @@ impl Pass<'_, '_> {
         self.add_branch(Site::FfnOut, Site::LOut, i);
     }
 
-    /// The logits of the last `n` tokens.
-    fn output(&mut self, n: usize) {
-        let (d, v) = (self.config.n_embd, self.config.n_vocab);
-        let first = self.n_tokens - n;
+    /// The last norm of the last `n` tokens, into `s.norm`.
+    fn output_norm(&mut self, n: usize) {
+        let (d, first) = (self.config.n_embd, self.n_tokens - n);
         let s = &mut *self.s;
         let norm = &mut s.norm[..n * d];
         normalise(self.config, &self.model.output_norm, norm, &s.x[first * d..self.n_tokens * d], self.pool);
-        let place = |site| Place { site, layer: 0, position: self.n_past + first, head: 0 };
-        visit(&mut self.tap, place(Site::ResultNorm), norm);
+        visit(&mut self.tap, Place { site: Site::ResultNorm, layer: 0, position: self.n_past + first, head: 0 }, norm);
         s.inputs.changed();
+    }
+
+    /// The logits of the last `n` tokens.
+    fn output(&mut self, n: usize) {
+        self.output_norm(n);
+        let position = self.n_past + self.n_tokens - n;
+        let (d, v) = (self.config.n_embd, self.config.n_vocab);
+        let s = &mut *self.s;
+        let norm = &s.norm[..n * d];
         let logits = &mut s.logits[..n * v];
         match &self.model.output {
             Some(output) => linear(output, logits, norm, &mut s.inputs, self.pool),
             None => self.model.token_embd.matmul(logits, norm, &mut s.inputs, self.pool),
         }
-        visit(&mut self.tap, place(Site::ResultOutput), logits);
+        visit(&mut self.tap, Place { site: Site::ResultOutput, layer: 0, position, head: 0 }, logits);
     }
 }
 

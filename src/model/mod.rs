@@ -8,6 +8,7 @@ mod config;
 mod forward;
 mod load;
 mod rope;
+mod shift;
 mod tap;
 mod weights;
 
@@ -15,5 +16,6 @@ pub use cache::{CacheType, KvCache};
 pub use config::{Activation, Config, Norm, Pairing, Rope};
 pub use forward::{MAX_BATCH, Scratch, Want, forward};
 pub use load::Loader;
+pub use shift::can_shift;
 pub use tap::{Place, Site, Tap};
 pub use weights::Model;
