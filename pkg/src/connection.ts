@@ -55,7 +55,7 @@ export class Connection {
   }
 
   /** Sends a message about a request that is open; it has no response of its own. */
-  tell(message: Extract<Request, { type: "more" | "cancel" }>): void {
+  tell(message: Extract<Request, { type: "more" | "cancel" | "chosen" | "use" | "drop" }>): void {
     if (!this.#ended) this.#worker.postMessage(message);
   }
 

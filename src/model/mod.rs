@@ -14,6 +14,7 @@ mod load;
 mod names;
 mod rope;
 mod scratch;
+mod shift;
 mod tap;
 mod weights;
 
@@ -24,5 +25,6 @@ pub use forward::{MAX_BATCH, Want, forward};
 pub use load::Loader;
 pub use rope::{Rope, Yarn};
 pub use scratch::Scratch;
+pub use shift::can_shift;
 pub use tap::{Place, Site, Tap};
 pub use weights::Model;

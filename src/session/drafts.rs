@@ -75,7 +75,7 @@ impl Drafter {
     /// `Argument` for a draft model with a vocabulary of another size, `Limit` where memory does not suffice.
     pub(super) fn new(
         speculation: Speculation,
-        session: &mut Session,
+        session: &Session,
         sampler: &Sampler,
         prompt: &[u32],
     ) -> Result<Drafter> {
@@ -85,9 +85,6 @@ impl Drafter {
             Speculation::Draft(model) => Source::Model(Box::new(DraftModel::new(model, session, sampler, prompt)?)),
         };
         let guesses = !matches!(source, Source::Nothing);
-        if guesses {
-            session.reserve_draft(MAX_DRAFT)?;
-        }
         let nothing = Drafted::default();
         let draft = Vec::with_capacity(if guesses { MAX_DRAFT } else { 0 });
         let (n_draft, pause, next_pause) = (FIRST_DRAFT, 0, 1);
