@@ -11,6 +11,7 @@ mod feed_forward;
 mod forward;
 mod keys;
 mod load;
+mod math;
 mod names;
 mod rope;
 mod scratch;
