@@ -5,7 +5,7 @@
 //! and no other does. Rows are padded to a multiple of eight with zeros.
 
 use crate::error::{Error, Result};
-use crate::kernels::{self, Activation, Bf16x8, F16x8, Q4Kx8, Q4Tx8, Q4x8, Q6Kx8, Q8x8, Run, Submatrix};
+use crate::kernels::{self, Activation, Bf16x8, F16x8, Q4Kx8, Q4Tx8, Q4x8, Q5Kx8, Q6Kx8, Q8x8, Run, Submatrix};
 use crate::pool::Pool;
 use crate::quant::{Codebook, Format, run_of, value};
 use bytemuck::allocation::try_zeroed_vec;
@@ -21,6 +21,7 @@ enum Packed {
     Q8(Vec<Q8x8>),
     Q4(Vec<Q4x8>),
     Q4K(Vec<Q4Kx8>),
+    Q5K(Vec<Q5Kx8>),
     Q6K(Vec<Q6Kx8>),
     Q4T(Vec<Q4Tx8>),
 }
@@ -35,6 +36,7 @@ macro_rules! with_packed {
             Packed::Q8($w) => $body,
             Packed::Q4($w) => $body,
             Packed::Q4K($w) => $body,
+            Packed::Q5K($w) => $body,
             Packed::Q6K($w) => $body,
             Packed::Q4T($w) => $body,
         }
@@ -144,6 +146,7 @@ impl Tensor {
             Packed::Q8(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q8),
             Packed::Q4(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q4),
             Packed::Q4K(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q4k),
+            Packed::Q5K(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q5k),
             Packed::Q6K(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q6k),
             Packed::Q4T(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q4t),
         }
@@ -191,6 +194,7 @@ impl Tensor {
             Packed::Q8(w) => self.run_row(out, group, |block| w[block].run(lane)),
             Packed::Q4(w) => self.run_row(out, group, |block| w[block].run(lane)),
             Packed::Q4K(w) => self.run_row(out, group, |block| w[block].run(lane)),
+            Packed::Q5K(w) => self.run_row(out, group, |block| w[block].run(lane)),
             Packed::Q6K(w) => self.run_row(out, group, |block| w[block].run(lane)),
             Packed::Q4T(w) => {
                 for (out, block) in out.as_chunks_mut::<32>().0.iter_mut().zip(&w[group * (self.columns / 32)..]) {
@@ -256,7 +260,8 @@ impl Packed {
             Format::Q8_0 | Format::IQ4_NL => Packed::Q8(Vec::new()),
             Format::Q4_0 | Format::TQ1_0 | Format::TQ2_0 | Format::Q1_0 | Format::Q2_0 => Packed::Q4(Vec::new()),
             Format::Q4_1 | Format::Q4_K => Packed::Q4K(Vec::new()),
-            Format::Q5_0 | Format::Q5_1 | Format::Q2_K | Format::Q5_K | Format::Q6_K => Packed::Q6K(Vec::new()),
+            Format::Q5_0 | Format::Q5_1 | Format::Q5_K => Packed::Q5K(Vec::new()),
+            Format::Q2_K | Format::Q6_K => Packed::Q6K(Vec::new()),
             Format::IQ1_S | Format::IQ1_M | Format::IQ2_XXS | Format::IQ2_XS | Format::IQ2_S | Format::IQ3_XXS => {
                 Packed::Q4T(Vec::new())
             }
@@ -317,6 +322,14 @@ impl Buffer {
             Packed::Q8(w) => pack_runs(format, w, &self.raw, blocks, runs, Q8x8::put)?,
             Packed::Q4(w) => pack_runs(format, w, &self.raw, blocks, runs, Q4x8::put)?,
             Packed::Q4K(w) => pack_runs(format, w, &self.raw, blocks, runs, Q4Kx8::put)?,
+            Packed::Q5K(w) => {
+                let offset = if format == Format::Q5_0 { 16 } else { 0 };
+                let put = move |block: &mut Q5Kx8, row, run: &Run| {
+                    block.offset = offset;
+                    block.put(row, run);
+                };
+                pack_runs(format, w, &self.raw, blocks, runs, put)?
+            }
             Packed::Q6K(w) => pack_runs(format, w, &self.raw, blocks, runs, Q6Kx8::put)?,
             Packed::Q4T(w) => {
                 let book = Codebook::new(format);
@@ -393,7 +406,7 @@ fn pack_runs<B: Pod, R>(
     raw: &[u8],
     blocks: usize,
     read: impl Fn(&[u8], usize) -> Option<R>,
-    put: fn(&mut B, usize, &R),
+    put: impl Fn(&mut B, usize, &R),
 ) -> Result<()> {
     let layout = format.row();
     let runs_per_block = layout.block_len / 32;
@@ -422,6 +435,7 @@ impl Tensor {
             Packed::Q8(w) => w.iter().all(|w| w.d.iter().all(f16)),
             Packed::Q4(w) => w.iter().all(|w| w.d.iter().all(f16)),
             Packed::Q4K(w) => w.iter().all(|w| w.d.iter().chain(&w.dmin).all(f16)),
+            Packed::Q5K(w) => w.iter().all(|w| w.d.iter().chain(&w.dmin).all(f16)),
             Packed::Q6K(w) => w.iter().all(|w| w.d.iter().chain(&w.dmin).all(f16)),
             // Scales of MXFP4 are finite all, but not what they are multiplied to.
             Packed::Q4T(w) => w.iter().all(|w| {

@@ -781,15 +781,15 @@ fn sampler_options_out_of_range() {
     for (name, options) in [
         ("temperature", SamplerOptions { temperature: nan, ..good.clone() }),
         ("temperature", SamplerOptions { temperature: infinite, ..good.clone() }),
-        ("top_p", SamplerOptions { top_p: nan, ..good.clone() }),
-        ("top_p", SamplerOptions { top_p: 1.1, ..good.clone() }),
-        ("top_p", SamplerOptions { top_p: -0.1, ..good.clone() }),
-        ("min_p", SamplerOptions { min_p: nan, ..good.clone() }),
-        ("min_p", SamplerOptions { min_p: 2.0, ..good.clone() }),
-        ("repeat_penalty", SamplerOptions { repeat_penalty: 0.0, ..good.clone() }),
-        ("repeat_penalty", SamplerOptions { repeat_penalty: nan, ..good.clone() }),
-        ("presence_penalty", SamplerOptions { presence_penalty: infinite, ..good.clone() }),
-        ("frequency_penalty", SamplerOptions { frequency_penalty: nan, ..good.clone() }),
+        ("topP", SamplerOptions { top_p: nan, ..good.clone() }),
+        ("topP", SamplerOptions { top_p: 1.1, ..good.clone() }),
+        ("topP", SamplerOptions { top_p: -0.1, ..good.clone() }),
+        ("minP", SamplerOptions { min_p: nan, ..good.clone() }),
+        ("minP", SamplerOptions { min_p: 2.0, ..good.clone() }),
+        ("repeatPenalty", SamplerOptions { repeat_penalty: 0.0, ..good.clone() }),
+        ("repeatPenalty", SamplerOptions { repeat_penalty: nan, ..good.clone() }),
+        ("presencePenalty", SamplerOptions { presence_penalty: infinite, ..good.clone() }),
+        ("frequencyPenalty", SamplerOptions { frequency_penalty: nan, ..good.clone() }),
     ] {
         let error = Sampler::new(options, 8).unwrap_err();
         assert!(matches!(&error, Error::Argument(text) if text.starts_with(name)), "{error}");
@@ -797,10 +797,10 @@ fn sampler_options_out_of_range() {
     }
     for options in [
         SamplerOptions { temperature: f32::MIN_POSITIVE, ..good.clone() },
-        SamplerOptions { temperature: f32::MAX, ..good.clone() },
+        SamplerOptions { temperature: 10_000.0, ..good.clone() },
         SamplerOptions { temperature: -1.0, ..good.clone() },
         SamplerOptions { top_k: u32::MAX, top_p: 0.0, min_p: 1.0, ..good.clone() },
-        SamplerOptions { repeat_penalty: 1e-30, repeat_last_n: u32::MAX, ..good.clone() },
+        SamplerOptions { repeat_penalty: 1e-4, repeat_last_n: u32::MAX, ..good.clone() },
     ] {
         let mut sampler = Sampler::new(options.clone(), 4).unwrap();
         for logits in [[0.0; 4], [f32::MAX, f32::MIN, 0.0, 1.0], [f32::NEG_INFINITY, 0.0, 1e-45, -0.0]] {

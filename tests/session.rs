@@ -294,7 +294,7 @@ fn bad_calls_are_refused_and_change_nothing() {
         refused(Generation::new(&mut session, &[], options(None)), "argument", "empty");
         refused(Generation::new(&mut session, &[8], options(None)), "argument", "token 8");
         let sampler = SamplerOptions { top_p: 2.0, ..SamplerOptions::default() };
-        refused(Generation::new(&mut session, &[1], GenerateOptions { sampler, ..options(None) }), "argument", "top_p");
+        refused(Generation::new(&mut session, &[1], GenerateOptions { sampler, ..options(None) }), "argument", "topP");
         assert_eq!(session.tokens(), [1, 2, 3, 4]);
         // a stop token that is not there stops nothing
         let odd = GenerateOptions { stop_tokens: vec![u32::MAX], ..options(Some(2)) };
@@ -391,7 +391,7 @@ fn a_text_to_the_end_of_a_long_context_holds_its_memory_flat() {
 fn seen(generation: &mut Generation<Session>) -> (Vec<(u32, u32)>, Option<StopReason>) {
     let token = |step: pagelm::Result<Step>| match step.unwrap() {
         Step::Token { token, probability } => Some((token, probability.to_bits())),
-        Step::Prefill { .. } => None,
+        Step::Prefill { .. } | Step::Logits => None,
     };
     (generation.filter_map(token).collect(), generation.stop_reason())
 }
@@ -419,7 +419,7 @@ fn guessing_changes_nothing_in_200_texts() {
         };
         let stop_tokens = if i % 3 == 0 { vec![i % n_vocab as u32] } else { Vec::new() };
         let max_tokens = (i % 2 == 0).then_some(1 + i % 40);
-        let plain = GenerateOptions { sampler, max_tokens, stop_tokens, speculation: Speculation::Off };
+        let plain = GenerateOptions { sampler, max_tokens, stop_tokens, ..GenerateOptions::default() };
         let mut reference = Generation::new(new(CacheType::F32), &prompt, plain.clone()).unwrap();
         let want = seen(&mut reference);
         assert_eq!(reference.drafted(), Default::default());

@@ -2,13 +2,14 @@
 
 use crate::model_file::{self, ModelArgs};
 use crate::note;
+use crate::record::{self, Record};
+use crate::sampling::Sampling;
 use anyhow::{Context, Result, anyhow, bail};
-use pagelm::sampler::SamplerOptions;
-use pagelm::session::{Drafted, GenerateOptions, Generation, Session, Speculation, Step, StopReason};
-use pagelm::tokenizer::{TextStream, Tokenizer};
+use pagelm::session::{Drafted, GenerateOptions, Generation, Overflow, Session, Speculation, Step, StopReason};
+use pagelm::tokenizer::{StopStrings, TextStream, Tokenizer};
 use serde::Serialize;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Arguments of `pagelm generate`.
@@ -25,6 +26,27 @@ pub struct Args {
     /// Take control tokens spelled in the prompt, such as <s>, for the tokens
     #[arg(long)]
     parse_special: bool,
+    /// A string that ends the text, without being in it; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+    /// How many texts to write, with the seed and those that follow it: the prompt is worked through once
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    answers: u32,
+    /// Where the context is full, forget half of what stands behind the first --keep tokens, and go on
+    #[arg(long)]
+    shift: bool,
+    /// How many of the first tokens --shift keeps
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "shift")]
+    keep: usize,
+    /// Give, for each token, the N most probable ones and the logarithms of their probabilities; with --json
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "json")]
+    logprobs: u32,
+    /// Write a record of the answer to FILE, from which --replay makes it again
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Make the answer of a record again, with the record's own prompt and options, and say whether it is the same
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "n_predict", "stop", "record", "answers"])]
+    replay: Option<PathBuf>,
     /// Guess the next tokens, so that several are computed at once: by what followed the last ones before ("lookup"), or by
     /// a smaller model with the same vocabulary. Changes the speed, never the text
     #[arg(long, value_name = "lookup|FILE")]
@@ -36,56 +58,6 @@ pub struct Args {
     sampling: Sampling,
 }
 
-/// How the next token is chosen; `SamplerOptions` says what each option means.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Sampling", allow_negative_numbers = true)]
-struct Sampling {
-    /// Flattens (above 1) or sharpens (below 1) the distribution; 0 always takes the most probable token
-    #[arg(long, value_name = "T", default_value_t = SamplerOptions::default().temperature)]
-    temperature: f32,
-    /// Only the K most probable tokens; 0 for all
-    #[arg(long, value_name = "K", default_value_t = SamplerOptions::default().top_k)]
-    top_k: u32,
-    /// Only the most probable tokens that together have probability P; 1 for all
-    #[arg(long, value_name = "P", default_value_t = SamplerOptions::default().top_p)]
-    top_p: f32,
-    /// Only tokens at least P times as probable as the most probable one; 0 for all
-    #[arg(long, value_name = "P", default_value_t = SamplerOptions::default().min_p)]
-    min_p: f32,
-    /// Where the draws start [default: drawn, and reported]
-    #[arg(long, value_name = "S")]
-    seed: Option<u32>,
-    /// Divides the logits of tokens that occurred lately; 1 for no effect
-    #[arg(long, value_name = "X", default_value_t = SamplerOptions::default().repeat_penalty)]
-    repeat_penalty: f32,
-    /// Is taken from the logits of tokens that occurred lately
-    #[arg(long, value_name = "X", default_value_t = SamplerOptions::default().presence_penalty)]
-    presence_penalty: f32,
-    /// Is taken from the logits of tokens for each time they occurred lately
-    #[arg(long, value_name = "X", default_value_t = SamplerOptions::default().frequency_penalty)]
-    frequency_penalty: f32,
-    /// How many tokens back "lately" reaches; 0 for none
-    #[arg(long, value_name = "N", default_value_t = SamplerOptions::default().repeat_last_n)]
-    repeat_last_n: u32,
-}
-
-impl Sampling {
-    fn options(&self) -> Result<SamplerOptions> {
-        let draw = || getrandom::u32().map_err(|error| anyhow!("no seed can be drawn ({error}); choose one by --seed"));
-        Ok(SamplerOptions {
-            temperature: self.temperature,
-            top_k: self.top_k,
-            top_p: self.top_p,
-            min_p: self.min_p,
-            repeat_penalty: self.repeat_penalty,
-            presence_penalty: self.presence_penalty,
-            frequency_penalty: self.frequency_penalty,
-            repeat_last_n: self.repeat_last_n,
-            seed: self.seed.map_or_else(draw, Ok)?,
-        })
-    }
-}
-
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
 struct Report {
@@ -93,6 +65,8 @@ struct Report {
     tokens: Vec<u32>,
     text: String,
     seed: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alternatives: Vec<Vec<(u32, f32)>>,
     stop_reason: StopReason,
     prefill_ms: f64,
     decode_ms: f64,
@@ -123,46 +97,93 @@ fn speculation(speculate: Option<&str>, tokenizer: &Tokenizer) -> Result<Specula
 pub fn run(args: &Args) -> Result<()> {
     let loaded = args.model.load()?;
     let tokenizer = loaded.tokenizer()?;
-    let prompt_tokens = tokenizer.encode_prompt(&args.prompt, args.parse_special)?;
-    let sampler = args.sampling.options()?;
-    let seed = sampler.seed;
-    let stop_tokens = tokenizer.ends().to_vec();
-    let speculation = speculation(args.speculate.as_deref(), &tokenizer)?;
-    let options = GenerateOptions { sampler, max_tokens: args.n_predict, stop_tokens, speculation };
-    let mut generation = Generation::new(args.model.session(&loaded)?, &prompt_tokens, options)?;
-    if args.json {
-        let done = drive(&mut generation, &tokenizer, |_| Ok(()))?;
-        let report = Report {
-            prompt_tokens,
-            tokens: generation.generated().to_vec(),
-            text: done.text,
-            seed,
-            stop_reason: done.stop_reason,
-            prefill_ms: milliseconds(done.prefill),
-            decode_ms: milliseconds(done.decode),
-            proposed_tokens: generation.drafted().proposed,
-            accepted_tokens: generation.drafted().accepted,
+    let mut session = args.model.session(&loaded)?;
+    let asked = match &args.replay {
+        Some(path) => Some(record::read(path, &session)?),
+        None => None,
+    };
+    for i in 0..args.answers {
+        let mut record = match &asked {
+            Some(record) => record.clone(),
+            None => args.asked(&tokenizer, &session)?,
         };
-        return Ok(writeln!(io::stdout(), "{}", serde_json::to_string(&report)?)?);
-    }
-    note(&format!("seed {seed}"));
-    let mut out = io::stdout().lock();
-    let done = drive(&mut generation, &tokenizer, |text| {
-        out.write_all(text.as_bytes())?;
-        out.flush()
-    })?;
-    let _ = writeln!(io::stderr());
-    note(&done.summary(prompt_tokens.len(), generation.generated().len()));
-    let Drafted { proposed, accepted } = generation.drafted();
-    if args.speculate.is_some() {
-        note(&format!("guessed {proposed} tokens, of which {accepted} came"));
+        record.sampler.seed = record.sampler.seed.wrapping_add(i);
+        session = args.answer(session, &tokenizer, &mut record)?;
+        if let Some(path) = &args.record {
+            record.write(path)?;
+        }
+        if let Some(asked) = &asked {
+            record.check(asked)?;
+        }
     }
     Ok(())
+}
+
+impl Args {
+    /// What is asked for, as a record without an answer.
+    fn asked(&self, tokenizer: &Tokenizer, session: &Session) -> Result<Record> {
+        let prompt_tokens = tokenizer.encode_prompt(&self.prompt, self.parse_special)?;
+        let sampler = self.sampling.options(tokenizer)?;
+        let n_keep = self.shift.then_some(self.keep);
+        Ok(Record::new(session, prompt_tokens, sampler, self.n_predict, self.stop.clone(), n_keep))
+    }
+
+    /// Writes one answer, and completes its record.
+    fn answer(&self, session: Session, tokenizer: &Tokenizer, record: &mut Record) -> Result<Session> {
+        let options = GenerateOptions {
+            sampler: record.sampler.clone(),
+            max_tokens: record.max_tokens,
+            stop_tokens: tokenizer.ends().to_vec(),
+            speculation: speculation(self.speculate.as_deref(), tokenizer)?,
+            overflow: record.n_keep.map_or(Overflow::Stop, Overflow::Shift),
+            n_alternatives: self.logprobs,
+            ..GenerateOptions::default()
+        };
+        let stops = StopStrings::new(record.stop.clone());
+        let mut generation = Generation::new(session, &record.prompt_tokens, options)?;
+        let n_prompt = record.prompt_tokens.len();
+        let done = if self.json {
+            drive(&mut generation, tokenizer, stops, |_| Ok(()))?
+        } else {
+            note(&format!("seed {}", record.sampler.seed));
+            let mut out = io::stdout().lock();
+            drive(&mut generation, tokenizer, stops, |text| {
+                out.write_all(text.as_bytes())?;
+                out.flush()
+            })?
+        };
+        let Drafted { proposed, accepted } = generation.drafted();
+        record.answer(&done.tokens, done.stop_reason);
+        if self.json {
+            let report = Report {
+                prompt_tokens: record.prompt_tokens.clone(),
+                tokens: done.tokens,
+                text: done.text,
+                seed: record.sampler.seed,
+                alternatives: done.alternatives,
+                stop_reason: done.stop_reason,
+                prefill_ms: milliseconds(done.prefill),
+                decode_ms: milliseconds(done.decode),
+                proposed_tokens: proposed,
+                accepted_tokens: accepted,
+            };
+            writeln!(io::stdout(), "{}", serde_json::to_string(&report)?)?;
+        } else {
+            let _ = writeln!(io::stderr());
+            note(&done.summary(n_prompt));
+            if self.speculate.is_some() {
+                note(&format!("guessed {proposed} tokens, of which {accepted} came"));
+            }
+        }
+        Ok(generation.into_session())
+    }
 }
 
 /// A generation that has ended.
 struct Done {
     text: String,
+    tokens: Vec<u32>,
+    alternatives: Vec<Vec<(u32, f32)>>,
     stop_reason: StopReason,
     prefill: Duration,
     decode: Duration,
@@ -172,44 +193,61 @@ struct Done {
 fn drive(
     generation: &mut Generation<Session>,
     tokenizer: &Tokenizer,
+    mut stops: StopStrings,
     mut show: impl FnMut(&str) -> io::Result<()>,
 ) -> Result<Done> {
     let mut stream = TextStream::new();
-    let (mut text, mut prefill, mut decode) = (String::new(), Duration::ZERO, Duration::ZERO);
+    let mut done = Done {
+        text: String::new(),
+        tokens: Vec::new(),
+        alternatives: Vec::new(),
+        stop_reason: StopReason::Stop,
+        prefill: Duration::ZERO,
+        decode: Duration::ZERO,
+    };
     loop {
         let start = Instant::now();
         let step = generation.next().transpose()?;
-        let piece = match step {
+        let (piece, stopped) = match step {
             Some(Step::Prefill { .. }) => {
-                prefill += start.elapsed();
+                done.prefill += start.elapsed();
                 continue;
             }
+            Some(Step::Logits) => continue,
             Some(Step::Token { token, .. }) => {
-                decode += start.elapsed();
-                stream.push(tokenizer, token)?
+                done.decode += start.elapsed();
+                done.tokens.push(token);
+                if !generation.alternatives().is_empty() {
+                    done.alternatives.push(generation.alternatives().to_vec());
+                }
+                stops.push(&stream.push(tokenizer, token)?)
             }
             None => {
-                decode += start.elapsed();
-                stream.finish()
+                done.decode += start.elapsed();
+                (stops.finish() + &stream.finish(), false)
             }
         };
         show(&piece)?;
-        text.push_str(&piece);
+        done.text.push_str(&piece);
         if step.is_none() {
-            let stop_reason =
-                generation.stop_reason().ok_or_else(|| anyhow!("the generation ended without a reason"))?;
-            return Ok(Done { text, stop_reason, prefill, decode });
+            let reason = generation.stop_reason();
+            done.stop_reason = reason.ok_or_else(|| anyhow!("the generation ended without a reason"))?;
+        }
+        if stopped || step.is_none() {
+            return Ok(done);
         }
     }
 }
 
 impl Done {
-    fn summary(&self, n_prompt: usize, n_tokens: usize) -> String {
+    fn summary(&self, n_prompt: usize) -> String {
+        let n_tokens = self.tokens.len();
         let per_s = |n: usize, time: Duration| n as f64 / time.as_secs_f64().max(1e-9);
         let why = match self.stop_reason {
             StopReason::Eos => "the text ended",
             StopReason::MaxTokens => "as many as asked for",
             StopReason::ContextFull => "the context is full",
+            StopReason::Stop => "a string that ends it came",
         };
         format!(
             "prompt {n_prompt} tokens ({:.0} tokens/s), text {n_tokens} tokens ({:.0} tokens/s): {why}",

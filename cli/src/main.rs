@@ -7,6 +7,9 @@ mod generate;
 mod inspect;
 mod logits;
 mod model_file;
+mod perplexity;
+mod record;
+mod sampling;
 mod score;
 mod tokenize;
 
@@ -30,6 +33,8 @@ enum Command {
     Logits(logits::Args),
     /// Give the log-probability of each line of standard input
     Score(score::Args),
+    /// Give the perplexity of standard input, by windows
+    Perplexity(perplexity::Args),
     /// Turn standard input into token ids, or token ids into text
     Tokenize(tokenize::Args),
     /// Say what a GGUF file holds, and whether it can be run
@@ -41,6 +46,7 @@ fn main() -> ExitCode {
         Command::Generate(args) => generate::run(&args),
         Command::Logits(args) => logits::run(&args),
         Command::Score(args) => score::run(&args),
+        Command::Perplexity(args) => perplexity::run(&args),
         Command::Tokenize(args) => tokenize::run(&args),
         Command::Inspect(args) => inspect::run(&args),
     };

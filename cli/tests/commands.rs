@@ -109,7 +109,7 @@ fn generate_gives_the_tokens_of_the_engine() {
     let tokens: Vec<u32> = generation
         .filter_map(|step| match step.unwrap() {
             Step::Token { token, .. } => Some(token),
-            Step::Prefill { .. } => None,
+            Step::Prefill { .. } | Step::Logits => None,
         })
         .collect();
     assert_eq!(ids(&report["tokens"]), tokens);
@@ -182,7 +182,7 @@ fn generate_refuses() {
     let model = file("refuse.gguf", &llama().write());
     fails(&["generate", "-m", &model, "-p", &"a b".repeat(60)], b"", "the context holds 100");
     fails(&["generate", "-m", &model, "--ctx-size", "0"], b"", "context of 0");
-    fails(&["generate", "-m", &model, "--top-p", "1.5"], b"", "top_p is 1.5");
+    fails(&["generate", "-m", &model, "--top-p", "1.5"], b"", "topP is 1.5");
     fails(&["generate", "-m", &model, "--temperature", "nan"], b"", "temperature");
     let mut silent = made::gpt2(SHAPE, Format::F32);
     silent.unset("tokenizer.ggml.bos_token_id");
@@ -439,4 +439,106 @@ fn a_closed_pipe_ends_quietly() {
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success() && !error.contains("panicked"), "{args:?}: {:?} {error}", output.status);
     }
+}
+
+#[test]
+fn a_record_makes_its_answer_again() {
+    let model = file("record.gguf", &llama().write());
+    let record = path("record.json").to_str().unwrap().to_owned();
+    let made = json(&[
+        "generate",
+        "-m",
+        &model,
+        "-p",
+        "ab",
+        "-n",
+        "40",
+        "--temperature",
+        "3",
+        "--top-k",
+        "0",
+        "--xtc-probability",
+        "0.3",
+        "--dry-multiplier",
+        "0.8",
+        "--logit-bias",
+        "4=-1.5",
+        "--ban",
+        "7",
+        "--stop",
+        "zzz",
+        "--shift",
+        "--keep",
+        "2",
+        "--json",
+        "--record",
+        &record,
+    ]);
+    let again = json(&["generate", "-m", &model, "--replay", &record, "--speculate", "lookup", "--json"]);
+    for key in ["tokens", "text", "seed", "stop_reason", "prompt_tokens"] {
+        assert_eq!(again[key], made[key], "{key}");
+    }
+    assert!(!ids(&made["tokens"]).contains(&7));
+    let read: Json = serde_json::from_str(&std::fs::read_to_string(&record).unwrap()).unwrap();
+    assert_eq!((&read["tokens"], read["model"].as_str().unwrap().len()), (&made["tokens"], 16));
+    assert_eq!((&read["nCtx"], &read["sampler"]["bannedTokens"]), (&Json::from(100), &Json::from(vec![7])));
+    // another answer, another model, another context
+    let mut wrong = read.clone();
+    wrong["tokens"][3] = Json::from(7);
+    let wrong = file("wrong-record.json", wrong.to_string().as_bytes());
+    let parted = run(&["generate", "-m", &model, "--replay", &wrong], b"");
+    assert!(!parted.status.success() && String::from_utf8_lossy(&parted.stderr).contains("part after 3 tokens"));
+    let other = file("record-other.gguf", &made::llama(SHAPE, Format::Q4_0).write());
+    fails(&["generate", "-m", &other, "--replay", &record], b"", "another model");
+    fails(&["generate", "-m", &model, "--ctx-size", "50", "--replay", &record], b"", "--ctx-size 100");
+    let torn = file("torn-record.json", b"{");
+    fails(&["generate", "-m", &model, "--replay", &torn], b"", "torn-record.json");
+    misused(&["generate", "-m", &model, "--replay", &record, "-p", "a"], "--prompt");
+}
+
+#[test]
+fn several_answers_alternatives_and_stop_strings() {
+    let model = file("answers.gguf", &llama().write());
+    let base = ["generate", "-m", &model, "-p", "ab", "-n", "20", "--seed", "3", "--temperature", "3", "--json"];
+    let out = prints(&[&base[..], &["--answers", "3", "--logprobs", "2"]].concat(), b"");
+    let answers: Vec<Json> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.iter().map(|answer| answer["seed"].as_u64().unwrap()).collect::<Vec<_>>(), [3, 4, 5]);
+    for answer in &answers {
+        let seed = answer["seed"].to_string();
+        let alone =
+            json(&["generate", "-m", &model, "-p", "ab", "-n", "20", "--seed", &seed, "--temperature", "3", "--json"]);
+        assert_eq!(alone["tokens"], answer["tokens"]);
+        let alternatives = answer["alternatives"].as_array().unwrap();
+        assert_eq!(alternatives.len(), ids(&answer["tokens"]).len());
+        assert!(alternatives.iter().all(|best| best[0][1].as_f64() >= best[1][1].as_f64()), "{answer}");
+    }
+    let text = answers[0]["text"].as_str().unwrap();
+    let middle: String = text.chars().skip(text.chars().count() / 2).take(3).collect();
+    let stopped = json(&[&base[..], &["--stop", &middle]].concat());
+    assert_eq!(stopped["stop_reason"], "stop");
+    assert_eq!(stopped["text"], text[..text.find(&middle).unwrap()]);
+    fails(&["generate", "-m", &model, "--logit-bias", "3"], b"", "13=-2.5");
+    fails(&["generate", "-m", &model, "--ban", "9999"], b"", "banned");
+    misused(&["generate", "-m", &model, "--logprobs", "2"], "--json");
+}
+
+#[test]
+fn perplexity_is_by_the_usual_windows() {
+    let made = llama();
+    let model = file("perplexity.gguf", &made.write());
+    let text = "ab a b ab ba\n".repeat(20);
+    let args = ["perplexity", "-m", &model, "--ctx-size", "32", "--json"];
+    let report: Json = serde_json::from_str(&prints(&args, text.as_bytes())).unwrap();
+    let tokens = tokenizer(&made).encode_prompt(&text, false).unwrap();
+    let mut scores = Vec::new();
+    for window in tokens.chunks_exact(32) {
+        let window: Vec<u32> = std::iter::once(1).chain(window[1..].iter().copied()).collect();
+        let mut session = Session::new(made.load(), Some(32)).unwrap();
+        scores.extend(session.score(&window).unwrap().into_iter().skip(16));
+    }
+    let want = (-scores.iter().sum::<f64>() / scores.len() as f64).exp();
+    assert!((report["perplexity"].as_f64().unwrap() / want - 1.0).abs() < 1e-9, "{report} {want}");
+    assert_eq!(report["n_tokens"], scores.len());
+    assert!(prints(&args[..5], text.as_bytes()).contains(" tokens counted in "));
+    fails(&args, b"ab", "less than one window");
 }

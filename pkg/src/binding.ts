@@ -5,8 +5,6 @@
  * @module
  */
 
-import type { Report } from "./types.js";
-
 /** What a build's glue module exports. */
 export interface Binding {
   /** Fetches and instantiates the `.wasm` beside the glue; compiles while it downloads. */
@@ -42,20 +40,33 @@ export interface Engine {
   /** With `ends`, as many numbers more behind the tokens: where in the text each of them ends, in bytes of UTF-8. */
   tokenize(text: string, addSpecial: boolean, parseSpecial: boolean, ends: boolean): Uint32Array<ArrayBuffer>;
   detokenize(tokens: Uint32Array): string;
-  /** Begins a generation in place of the one before. Computes nothing yet. */
-  start(prompt: string | Uint32Array, options: EngineOptions): Started;
-  /** One prefill chunk, one token, or the end. */
-  step(): Step;
+  /** Begins a generation in place of the one before; without a prompt, of the text that is there. Computes nothing yet. */
+  start(prompt: string | Uint32Array | undefined, options: EngineOptions): Started;
+  /**
+   * One prefill chunk, one token, or the end. After a step of kind `logits`, the token is chosen by those that are given.
+   * Text goes into the element, if there is one.
+   */
+  step(logits?: Float32Array, element?: Element): Step;
   /** Forgets the running generation; the cache stays for the next prompt with the same beginning. */
   cancel(): void;
   /** Of the last generation that ended: how many tokens were guessed, and how many of them came. */
   drafted(): Uint32Array;
-  /** n_tokens × n_vocab, from an empty cache. */
-  logits(tokens: Uint32Array): Float32Array<ArrayBuffer>;
-  /** Generates on this thread into a DOM element. */
-  generateInto(element: Element, prompt: string, options: EngineOptions, signal?: AbortSignal): Promise<Report>;
+  /** What the model makes of tokens, from an empty cache. */
+  measure(tokens: Uint32Array, what: Measure): Float32Array<ArrayBuffer>;
+  /** The text with its keys and values and its sampler's state. Ends what is running. */
+  save(): Uint8Array<ArrayBuffer>;
+  /** Puts a saved text in place of this one; its tokens. */
+  restore(saved: Uint8Array): Uint32Array<ArrayBuffer>;
+  /** Another engine over the same model, with a copy of the text and of what is computed of it. */
+  fork(): Engine;
   free(): void;
 }
+
+/**
+ * `logits`: n_tokens × n_vocab; `score`: ln p of each token after those before it, from the second on; `mean` and `last`: one
+ * vector of length 1, pooled in that way.
+ */
+export type Measure = "logits" | "score" | "mean" | "last";
 
 /** How the engine keeps keys and values. */
 export type CacheType = "f32" | "f16" | "q8_0";
@@ -97,14 +108,38 @@ export interface EngineOptions {
   parseSpecial?: boolean;
   speculative?: "lookup";
   temperature?: number;
+  dynatempRange?: number;
+  dynatempExponent?: number;
   topK?: number;
   topP?: number;
   minP?: number;
+  typicalP?: number;
+  topNSigma?: number;
+  xtcProbability?: number;
+  xtcThreshold?: number;
   repeatPenalty?: number;
   presencePenalty?: number;
   frequencyPenalty?: number;
   repeatLastN?: number;
+  dryMultiplier?: number;
+  dryBase?: number;
+  dryAllowedLength?: number;
+  dryPenaltyLastN?: number;
+  dryBreakers?: readonly string[];
+  mirostat?: number;
+  mirostatTau?: number;
+  mirostatEta?: number;
+  /** Token, bias, token, bias … */
+  logitBias?: readonly number[];
+  bannedTokens?: readonly number[];
   seed?: number;
+  stop?: readonly string[];
+  /** How many alternatives each token comes with. */
+  logprobs?: number;
+  overflow?: "stop" | "shift";
+  nKeep?: number;
+  /** Whether there is a step of kind `logits` before each token. */
+  editsLogits?: boolean;
 }
 
 /** What `start` found out. */
@@ -116,11 +151,14 @@ export interface Started {
 }
 
 /** Why the engine ended a generation by itself. */
-export type EngineStop = "eos" | "maxTokens" | "contextFull";
+export type EngineStop = "eos" | "maxTokens" | "contextFull" | "stop";
 
 /** What one call of `step` did. */
 export type Step =
   | { kind: "prefill"; done: number; total: number }
-  | { kind: "token"; token: number; text: string; probability: number }
+  /** What the next token will be chosen by. */
+  | { kind: "logits"; logits: Float32Array<ArrayBuffer> }
+  /** `alternatives`: token, ln p, token, ln p … */
+  | { kind: "token"; token: number; text: string; probability: number; alternatives: Float32Array }
   /** `text` is what was left of a character that never became whole. */
   | { kind: "end"; text: string; stopReason: EngineStop };

@@ -1,7 +1,7 @@
 import type { EngineOptions } from "./binding.js";
 import type { Connection } from "./connection.js";
 import { abortError, fromWire, PageLmError } from "./errors.js";
-import { type Prompt, toEngineOptions, toEnginePrompt } from "./options.js";
+import { type Prompt, toAlternatives, toEngineOptions, toEnginePrompt } from "./options.js";
 import { AHEAD, type Measured, type Response, type ResponseOf } from "./protocol.js";
 import type { GenerateOptions, Piece, Report } from "./types.js";
 
@@ -11,6 +11,12 @@ export interface GenerationOwner {
   begin(generation: Generation): Connection;
   /** The worker is free again for another. */
   over(generation: Generation): void;
+}
+
+function toPiece({ text, token, probability, alternatives }: ResponseOf<"token">): Piece {
+  const piece: Piece = { text, token, probability };
+  if (alternatives.length > 0) piece.alternatives = toAlternatives(alternatives);
+  return piece;
 }
 
 interface Waiter {
@@ -31,11 +37,13 @@ export class Generation implements AsyncIterableIterator<Piece, undefined> {
   /** Resolves with the report when the loop is over, also when it was left or aborted; rejects when it failed. */
   readonly done: Promise<Report>;
   readonly #owner: GenerationOwner;
-  readonly #prompt: Prompt;
+  readonly #prompt: Prompt | undefined;
   readonly #options: GenerateOptions;
   readonly #pieces: Piece[] = [];
   readonly #waiters: Waiter[] = [];
   readonly #tokens: number[] = [];
+  /** The prompt's tokens and all that came, read or not. */
+  readonly #context: number[] = [];
   readonly #onAbort = () => this.#stop(abortError(this.#options.signal as AbortSignal));
   #settle!: { resolve(report: Report): void; reject(error: Error): void };
   #state: State = "new";
@@ -48,7 +56,7 @@ export class Generation implements AsyncIterableIterator<Piece, undefined> {
   #error: Error | undefined;
   #report: Report | undefined;
 
-  constructor(owner: GenerationOwner, prompt: Prompt, options: GenerateOptions) {
+  constructor(owner: GenerationOwner, prompt: Prompt | undefined, options: GenerateOptions) {
     this.#owner = owner;
     this.#prompt = prompt;
     this.#options = options;
@@ -101,7 +109,7 @@ export class Generation implements AsyncIterableIterator<Piece, undefined> {
     const { signal } = this.#options;
     try {
       if (signal?.aborted) throw abortError(signal);
-      const prompt = toEnginePrompt(this.#prompt);
+      const prompt = this.#prompt === undefined ? undefined : toEnginePrompt(this.#prompt);
       const options: EngineOptions = toEngineOptions(this.#options);
       this.#connection = this.#owner.begin(this);
       this.#state = "running";
@@ -116,13 +124,17 @@ export class Generation implements AsyncIterableIterator<Piece, undefined> {
     switch (response.type) {
       case "started":
         this.#started = response;
+        for (const token of response.promptTokens) this.#context.push(token);
         return;
       case "prefill":
         return this.#onPrefill(response);
       case "token":
         if (this.#state !== "running") return;
-        this.#pieces.push({ text: response.text, token: response.token, probability: response.probability });
+        this.#context.push(response.token);
+        this.#pieces.push(toPiece(response));
         return this.#feed();
+      case "choose":
+        return this.#choose(response.logits);
       case "end":
         this.#owner.over(this);
         if (this.#state === "stopping") return this.#finishAborted(response);
@@ -135,6 +147,17 @@ export class Generation implements AsyncIterableIterator<Piece, undefined> {
         return this.#fail(fromWire(response.error));
       default:
         throw new PageLmError("worker", `A generation was answered with “${response.type}”.`);
+    }
+  }
+
+  /** Lets the caller see the logits of the next token, and change them. */
+  #choose(raw: Float32Array<ArrayBuffer>): void {
+    if (this.#state !== "running") return;
+    try {
+      const logits = this.#options.logitsProcessor?.(raw, this.#context) ?? raw;
+      this.#connection?.tell({ type: "chosen", id: this.#id, logits });
+    } catch (thrown) {
+      this.#stop(thrown as Error);
     }
   }
 

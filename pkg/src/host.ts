@@ -2,6 +2,7 @@ import { benchmark } from "./benchmark.js";
 import type { Engine, Step } from "./binding.js";
 import { BUSY, isFatal, PageLmError, toPageLmError, toWire } from "./errors.js";
 import type { Build } from "./features.js";
+import type { Shared } from "./helper.js";
 import { loadEngine } from "./load.js";
 import type { Measured, Request, Response } from "./protocol.js";
 import { Threads } from "./threads.js";
@@ -17,6 +18,8 @@ interface Run {
   credit: number;
   /** Called when credit arrives, or when the run is over. */
   wake: (() => void) | undefined;
+  /** What the page made of the logits that it was sent. */
+  logits?: Float32Array | undefined;
   prefillMs: number;
   decodeMs: number;
 }
@@ -32,6 +35,8 @@ export class Host {
   readonly #load: typeof loadEngine;
   readonly #turns = new Turns();
   #engine: Engine | undefined;
+  /** The engine that was loaded, and its clones. */
+  readonly #engines: (Engine | undefined)[] = [];
   #build: Build = "simd128";
   #threads = new Threads();
   #run: Run | undefined;
@@ -65,6 +70,10 @@ export class Host {
         if (this.#run?.id !== id) return;
         this.#run.credit += request.credit;
         return this.#run.wake?.();
+      case "chosen":
+        if (this.#run?.id !== id) return;
+        this.#run.logits = request.logits;
+        return this.#run.wake?.();
       case "cancel": {
         const run = this.#run;
         if (run?.id !== id) return;
@@ -77,11 +86,25 @@ export class Host {
       }
       case "detokenize":
         return this.#post({ type: "text", id, text: this.#ready().detokenize(request.tokens) });
-      case "logits": {
-        this.#refuseWhileRunning();
-        const logits = this.#ready().logits(request.tokens);
-        return this.#post({ type: "logits", id, logits }, [logits.buffer]);
+      case "measure": {
+        const values = this.#idle().measure(request.tokens, request.what);
+        return this.#post({ type: "measured", id, values }, [values.buffer]);
       }
+      case "save": {
+        const saved = this.#idle().save();
+        return this.#post({ type: "saved", id, saved }, [saved.buffer]);
+      }
+      case "restore":
+        return this.#post({ type: "tokens", id, tokens: this.#idle().restore(request.saved) });
+      case "clone":
+        return this.#post({ type: "cloned", id, clone: this.#engines.push(this.#idle().fork()) - 1 });
+      case "use":
+        this.#engine = this.#engines[id];
+        return;
+      case "drop":
+        this.#engines[id]?.free();
+        this.#engines[id] = undefined;
+        return;
       default:
         return request satisfies never;
     }
@@ -90,8 +113,10 @@ export class Host {
   async #open({ id, source, nCtx, cacheType, build, threads }: Extract<Request, { type: "load" }>): Promise<void> {
     const onProgress = (progress: { receivedBytes: number; totalBytes: number | undefined }) =>
       this.#post({ type: "progress", id, ...progress });
-    const loaded = await this.#load(source, { nCtx, cacheType, build, threads, onProgress });
-    this.#engine = loaded.engine;
+    // By the page: in Firefox 153 a worker that starts a worker hangs now and then.
+    const startHelpers = (shared: Shared, n: number) => this.#post({ type: "share", id, shared, n });
+    const loaded = await this.#load(source, { nCtx, cacheType, build, threads, onProgress, startHelpers });
+    this.#engine = this.#engines[0] = loaded.engine;
     this.#build = loaded.build;
     const { nThreads, setThreads } = loaded.binding;
     this.#threads = new Threads(nThreads && setThreads && { nThreads, setThreads }, threads);
@@ -102,15 +127,17 @@ export class Host {
     const engine = this.#ready();
     const run = this.#begin(id, credit);
     const started = timed(run, "prefillMs", () => engine.start(prompt, options));
-    this.#threads.begin(options.speculative !== undefined);
+    this.#threads.begin(options.speculative !== undefined || options.editsLogits === true);
     this.#post({ type: "started", id, ...started });
     while (await this.#mayGoOn(run)) {
       const at = performance.now();
-      const step = this.#threads.step(engine);
+      const step = this.#threads.step(engine, run.logits);
+      run.logits = undefined;
       run[step.kind === "prefill" ? "prefillMs" : "decodeMs"] += performance.now() - at;
       if (step.kind === "token") run.credit -= 1;
       if (step.kind === "end") this.#run = undefined;
       this.#tell(run, step);
+      if (step.kind === "logits") await this.#until(run, () => run.logits !== undefined);
     }
   }
 
@@ -119,8 +146,12 @@ export class Host {
     switch (step.kind) {
       case "prefill":
         return this.#post({ type: "prefill", id, done: step.done, total: step.total });
-      case "token":
-        return this.#post({ type: "token", id, token: step.token, text: step.text, probability: step.probability });
+      case "logits":
+        return this.#post({ type: "choose", id, logits: step.logits }, [step.logits.buffer]);
+      case "token": {
+        const { token, text, probability, alternatives } = step;
+        return this.#post({ type: "token", id, token, text, probability, alternatives });
+      }
       case "end":
         return this.#post({ type: "end", id, text: step.text, stopReason: step.stopReason, ...this.#measured(run) });
       default:
@@ -145,8 +176,13 @@ export class Host {
   /** Gives way, then waits for credit; false once the run is over. */
   async #mayGoOn(run: Run): Promise<boolean> {
     await this.#turns.next();
-    while (this.#run === run && run.credit <= 0) await new Promise<void>((wake) => (run.wake = wake));
+    await this.#until(run, () => run.credit > 0);
     return this.#run === run;
+  }
+
+  /** Waits for messages until something is so, or the run is over. */
+  async #until(run: Run, so: () => boolean): Promise<void> {
+    while (this.#run === run && !so()) await new Promise<void>((wake) => (run.wake = wake));
   }
 
   #begin(id: number, credit: number): Run {
@@ -163,6 +199,11 @@ export class Host {
   #ready(): Engine {
     if (this.#engine) return this.#engine;
     throw new PageLmError("worker", "No model is loaded in this worker.");
+  }
+
+  #idle(): Engine {
+    this.#refuseWhileRunning();
+    return this.#ready();
   }
 
   #refuseWhileRunning(): void {

@@ -9,8 +9,10 @@ export type { Generation } from "./generation.js";
 export { Model } from "./model.js";
 export type { Prompt } from "./options.js";
 export type {
+  Alternative,
   BenchmarkOptions,
   BenchmarkReport,
+  EmbedOptions,
   GenerateOptions,
   LoadOptions,
   ModelInfo,
@@ -18,6 +20,7 @@ export type {
   Progress,
   Report,
   SamplingOptions,
+  Score,
   Source,
   StopReason,
   TokenizeOptions,

@@ -10,15 +10,56 @@ import { abortError, BUSY, isFatal, PageLmError, toPageLmError } from "./errors.
 import { loadEngine } from "./load.js";
 import { toCacheType, toCount, toEngineOptions, toTokenRanges, toTokens, wellFormed } from "./options.js";
 import { toSourceRef } from "./source.js";
-import type { LoadOptions, ModelInfo, Report, SamplingOptions, Source, TokenizeOptions, TokenRange } from "./types.js";
+import { Turns } from "./turns.js";
+import type {
+  GenerateOptions,
+  LoadOptions,
+  ModelInfo,
+  Report,
+  SamplingOptions,
+  Source,
+  TokenizeOptions,
+  TokenRange,
+} from "./types.js";
 
 export { PageLmError, type PageLmErrorCode } from "./errors.js";
 export type { LoadOptions, ModelInfo, Report, SamplingOptions, Source, TokenizeOptions, TokenRange } from "./types.js";
 
 /** Options of `generateInto`. */
-export interface GenerateIntoOptions extends SamplingOptions {
-  /** Aborting it stops within one token, or within one chunk of at most 64 tokens of the prompt. */
-  signal?: AbortSignal;
+export type GenerateIntoOptions = SamplingOptions & Pick<GenerateOptions, "signal" | "logitsProcessor">;
+
+/** Pulls a text out of the engine, which puts it into the element. */
+async function writeInto(
+  engine: Engine,
+  turns: Turns,
+  element: Element,
+  prompt: string,
+  options: GenerateIntoOptions,
+): Promise<Report> {
+  const started = engine.start(prompt, toEngineOptions(options));
+  const [context, tokens, texts] = [[...started.promptTokens], [] as number[], [] as string[]];
+  const measured = { prefillMs: 0, decodeMs: 0 };
+  let logits: Float32Array | undefined;
+  for (;;) {
+    await turns.next();
+    if (options.signal?.aborted) {
+      engine.cancel();
+      throw abortError(options.signal);
+    }
+    const at = performance.now();
+    const step = engine.step(logits, element);
+    measured[step.kind === "prefill" ? "prefillMs" : "decodeMs"] += performance.now() - at;
+    logits = step.kind === "logits" ? (options.logitsProcessor?.(step.logits, context) ?? step.logits) : undefined;
+    if (step.kind === "token") {
+      tokens.push(step.token);
+      context.push(step.token);
+    }
+    if (step.kind === "token" || step.kind === "end") texts.push(step.text);
+    if (step.kind !== "end") continue;
+    const [proposedTokens = 0, acceptedTokens = 0] = engine.drafted();
+    const { stopReason } = step;
+    return { text: texts.join(""), tokens, ...started, stopReason, ...measured, proposedTokens, acceptedTokens };
+  }
 }
 
 /**
@@ -35,6 +76,7 @@ export interface GenerateIntoOptions extends SamplingOptions {
 export class MainThreadModel {
   /** What this model is, and the build of the engine that runs it. */
   readonly info: ModelInfo;
+  readonly #turns = new Turns();
   #engine: Engine | undefined;
   #running = false;
   #ended = new PageLmError("disposed", "This model was given up by dispose(). Load it again to go on.");
@@ -67,12 +109,10 @@ export class MainThreadModel {
   async generateInto(element: Element, prompt: string, options: GenerateIntoOptions = {}): Promise<Report> {
     const { signal } = options;
     if (signal?.aborted) throw abortError(signal);
-    const [engine, text, taken] = [this.#idle(), wellFormed(prompt, "prompt"), toEngineOptions(options)];
+    const [engine, text] = [this.#idle(), wellFormed(prompt, "prompt")];
     this.#running = true;
     try {
-      const report = await engine.generateInto(element, text, taken, signal);
-      if (signal?.aborted && report.stopReason === "aborted") throw abortError(signal);
-      return report;
+      return await writeInto(engine, this.#turns, element, text, options);
     } catch (thrown) {
       throw signal?.aborted ? abortError(signal) : this.#broken(thrown);
     } finally {

@@ -1,20 +1,30 @@
+import type { Measure } from "./binding.js";
 import { Connection } from "./connection.js";
 import { abortError, BUSY, PageLmError } from "./errors.js";
 import { Generation, type GenerationOwner } from "./generation.js";
 import { type Prompt, toCacheType, toCount, toThreads, toTokenRanges, toTokens, wellFormed } from "./options.js";
 import type { Response } from "./protocol.js";
 import { toSourceRef } from "./source.js";
-import { startWorker } from "./spawn.js";
+import { startHelpers, startWorker } from "./spawn.js";
 import type {
   BenchmarkOptions,
   BenchmarkReport,
+  EmbedOptions,
   GenerateOptions,
   LoadOptions,
   ModelInfo,
+  Report,
+  Score,
   Source,
   TokenizeOptions,
   TokenRange,
 } from "./types.js";
+
+/** What the clones of one worker share: who writes, and whom the worker's requests are for. */
+interface Shared {
+  active?: object | undefined;
+  clone: number;
+}
 
 /**
  * A language model in a worker of its own.
@@ -36,11 +46,15 @@ export class Model {
   readonly info: ModelInfo;
   readonly #connection: Connection;
   readonly #owner: GenerationOwner;
-  #active: object | undefined;
+  /** Which of the worker's clones this is. */
+  readonly #clone: number;
+  readonly #shared: Shared;
 
-  private constructor(connection: Connection, info: ModelInfo) {
+  private constructor(connection: Connection, info: ModelInfo, clone = 0, shared: Shared = { clone: 0 }) {
     this.#connection = connection;
     this.info = info;
+    this.#clone = clone;
+    this.#shared = shared;
     this.#owner = {
       begin: (generation) => this.#begin(generation),
       over: (generation) => this.#over(generation),
@@ -65,6 +79,7 @@ export class Model {
     try {
       const request = { type: "load", source: ref, nCtx, cacheType, build: options.build, threads } as const;
       const { info } = await connection.ask(request, "loaded", (response: Response) => {
+        if (response.type === "share") startHelpers(response.shared, response.n, (helper) => connection.keep(helper));
         if (response.type !== "progress") return;
         onProgress?.({ receivedBytes: response.receivedBytes, totalBytes: response.totalBytes });
       });
@@ -81,6 +96,109 @@ export class Model {
   /** Continues a text, or a list of tokens. See {@link Generation}: nothing happens before its loop begins. */
   generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
     return new Generation(this.#owner, prompt, options);
+  }
+
+  /**
+   * Goes on with the text that is there: that of the last generation, or one that was restored. What comes is what would have
+   * come, with the same draws. (A loop that is left leaves up to 16 tokens behind that nobody saw: they are part of the text.
+   * `maxTokens` ends one at a certain place.)
+   *
+   * # Errors
+   * `argument` where there is no text.
+   */
+  resume(options: GenerateOptions = {}): Generation {
+    return new Generation(this.#owner, undefined, options);
+  }
+
+  /**
+   * `n` texts for one prompt, one after the other, with the seeds `seed`, `seed + 1` …: the prompt is worked through once, but
+   * for its last token.
+   *
+   * # Errors
+   * As a {@link Generation}.
+   */
+  async answers(prompt: Prompt, n: number, options: GenerateOptions = {}): Promise<Report[]> {
+    const reports: Report[] = [];
+    for (let idx = 0; idx < (toCount(n, "n") ?? 1); idx += 1) {
+      const seed = reports[0]?.seed ?? options.seed;
+      const own = seed === undefined ? options : { ...options, seed: (seed + idx) >>> 0 };
+      reports.push(await this.generate(prompt, own).finish());
+    }
+    return reports;
+  }
+
+  /**
+   * The text with all that is computed of it and the state of its draws, as bytes, for {@link restore}. They are about as many
+   * as the cache takes for that many tokens.
+   *
+   * # Errors
+   * `busy`
+   */
+  async save(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#exclusively(async () => (await this.#connection.ask({ type: "save" }, "saved")).saved);
+  }
+
+  /**
+   * Puts a saved text in place of this one, for {@link resume} or for a prompt that begins with it. Returns its tokens.
+   *
+   * # Errors
+   * `format` where the bytes are no saved text or damaged, `argument` where they come from another model or another type of
+   * cache, `limit` where the context is too short, `busy`. The old text then stays.
+   */
+  async restore(saved: Uint8Array): Promise<Uint32Array> {
+    return this.#exclusively(async () => (await this.#connection.ask({ type: "restore", saved }, "tokens")).tokens);
+  }
+
+  /**
+   * Another text over the same weights in the same worker, that begins as a copy of this one. Only one of them writes at a time.
+   * Its `dispose` frees the copy; that of the model that was loaded ends them all.
+   *
+   * # Errors
+   * `limit` where there is no memory for another cache, `busy`.
+   */
+  async clone(): Promise<Model> {
+    return this.#exclusively(async () => {
+      const { clone } = await this.#connection.ask({ type: "clone" }, "cloned");
+      return new Model(this.#connection, this.info, clone, this.#shared);
+    });
+  }
+
+  /**
+   * One vector for a text: what the model's last layer makes of it, pooled over its tokens, with length 1. Texts of like meaning
+   * have vectors whose product is near 1, as far as the model was made for that. The text takes the place of what was there.
+   *
+   * # Shapes
+   * nEmbd
+   *
+   * # Errors
+   * `argument`, `limit` where it does not fit, `busy`.
+   */
+  async embed(text: Prompt, { pooling = "mean" }: EmbedOptions = {}): Promise<Float32Array> {
+    if (pooling !== "mean" && pooling !== "last") {
+      throw new PageLmError("argument", `pooling must be "mean" or "last", not ${String(pooling)}.`);
+    }
+    return this.#measure(await this.#tokensOf(text), pooling);
+  }
+
+  /**
+   * How likely the model finds a text, token by token. The text takes the place of what was there.
+   *
+   * # Errors
+   * `argument`, `limit` where it does not fit, `busy`.
+   */
+  async score(text: Prompt): Promise<Score> {
+    const tokens = await this.#tokensOf(text);
+    const logprobs = [...(await this.#measure(tokens, "score"))];
+    const sum = logprobs.reduce((a, b) => a + b, 0);
+    return { tokens: [...tokens], logprobs, perplexity: Math.exp(-sum / logprobs.length) };
+  }
+
+  async #tokensOf(text: Prompt): Promise<Uint32Array> {
+    return typeof text === "string" ? this.tokenize(text) : toTokens(text);
+  }
+
+  async #measure(tokens: Uint32Array, what: Measure): Promise<Float32Array> {
+    return this.#exclusively(async () => (await this.#connection.ask({ type: "measure", tokens, what }, "measured")).values);
   }
 
   /**
@@ -128,8 +246,7 @@ export class Model {
    * `argument` where a token is not in the vocabulary, `limit` where they do not fit, `busy`.
    */
   async logits(tokens: Uint32Array | readonly number[]): Promise<Float32Array> {
-    const request = { type: "logits", tokens: toTokens(tokens) } as const;
-    return this.#exclusively(async () => (await this.#connection.ask(request, "logits")).logits);
+    return this.#measure(toTokens(tokens), "logits");
   }
 
   /**
@@ -162,18 +279,21 @@ export class Model {
 
   /** Ends the worker and gives all of its memory back. What is running fails with code `disposed`. */
   dispose(): void {
+    if (this.#clone > 0) return this.#connection.tell({ type: "drop", id: this.#clone });
     this.#connection.end(new PageLmError("disposed", "This model was given up by dispose(). Load it again to go on."));
   }
 
   #begin(activity: object): Connection {
     if (this.#connection.ended) throw this.#connection.ended;
-    if (this.#active) throw new PageLmError("busy", BUSY);
-    this.#active = activity;
+    if (this.#shared.active) throw new PageLmError("busy", BUSY);
+    this.#shared.active = activity;
+    if (this.#shared.clone !== this.#clone) this.#connection.tell({ type: "use", id: this.#clone });
+    this.#shared.clone = this.#clone;
     return this.#connection;
   }
 
   #over(activity: object): void {
-    if (this.#active === activity) this.#active = undefined;
+    if (this.#shared.active === activity) this.#shared.active = undefined;
   }
 
   async #exclusively<T>(work: () => Promise<T>): Promise<T> {

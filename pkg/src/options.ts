@@ -1,6 +1,6 @@
 import type { CacheType, EngineOptions } from "./binding.js";
 import { PageLmError } from "./errors.js";
-import type { SamplingOptions, TokenRange } from "./types.js";
+import type { Alternative, GenerateOptions, SamplingOptions, TokenRange } from "./types.js";
 
 /** A prompt as text, or as tokens that are taken as they are. */
 export type Prompt = string | Uint32Array | readonly number[];
@@ -8,27 +8,54 @@ export type Prompt = string | Uint32Array | readonly number[];
 const numbers = [
   "maxTokens",
   "temperature",
+  "dynatempRange",
+  "dynatempExponent",
   "topK",
   "topP",
   "minP",
+  "typicalP",
+  "topNSigma",
+  "xtcProbability",
+  "xtcThreshold",
   "repeatPenalty",
   "presencePenalty",
   "frequencyPenalty",
   "repeatLastN",
+  "dryMultiplier",
+  "dryBase",
+  "dryAllowedLength",
+  "dryPenaltyLastN",
+  "mirostat",
+  "mirostatTau",
+  "mirostatEta",
+  "logprobs",
+  "nKeep",
   "seed",
 ] as const satisfies readonly (keyof SamplingOptions)[];
 
-const counts: readonly string[] = ["maxTokens", "topK", "repeatLastN", "seed"];
-const others = ["parseSpecial", "speculative", "signal", "onPrefill"];
+const counts: readonly string[] = [
+  "maxTokens",
+  "topK",
+  "repeatLastN",
+  "dryAllowedLength",
+  "dryPenaltyLastN",
+  "mirostat",
+  "logprobs",
+  "nKeep",
+  "seed",
+];
+const lists = ["stop", "dryBreakers", "bannedTokens", "logitBias"];
+const others = [...lists, "overflow", "parseSpecial", "speculative", "signal", "onPrefill", "logitsProcessor"];
 
 /**
  * The options that the engine takes, without those that are undefined. Ranges are the engine's to judge; what is
- * judged here is what would be lost on the way to it: a misspelt name, and a value that is no number.
+ * judged here is what would be lost on the way to it: a misspelt name, and a value that is no number. Without a seed one is
+ * drawn.
  *
  * # Errors
  * `argument`
  */
-export function toEngineOptions(options: SamplingOptions): EngineOptions {
+export function toEngineOptions(options: GenerateOptions): EngineOptions {
   for (const name of Object.keys(options)) {
     if (!others.includes(name) && !(numbers as readonly string[]).includes(name)) {
       const known = [...numbers, ...others].join(", ");
@@ -47,9 +74,41 @@ export function toEngineOptions(options: SamplingOptions): EngineOptions {
     }
     taken[name] = value;
   }
-  if (options.speculative !== undefined) taken.speculative = options.speculative;
-  if (options.parseSpecial !== undefined) taken.parseSpecial = options.parseSpecial;
+  taken.seed ??= crypto.getRandomValues(new Uint32Array(1))[0] as number;
+  const { speculative, overflow, parseSpecial, bannedTokens, logitBias, stop, dryBreakers } = options;
+  if (speculative !== undefined) taken.speculative = oneOf(speculative, "speculative", ["lookup"]);
+  if (overflow !== undefined) taken.overflow = oneOf(overflow, "overflow", ["stop", "shift"]);
+  if (parseSpecial !== undefined) taken.parseSpecial = parseSpecial;
+  if (options.logitsProcessor !== undefined) taken.editsLogits = true;
+  if (stop !== undefined) taken.stop = toStrings(typeof stop === "string" ? [stop] : stop, "stop");
+  if (dryBreakers !== undefined) taken.dryBreakers = toStrings(dryBreakers, "dryBreakers");
+  if (bannedTokens !== undefined) taken.bannedTokens = [...toTokens(bannedTokens)];
+  if (logitBias !== undefined) {
+    toTokens(logitBias.map(([token]) => token));
+    if (!logitBias.every(([, bias]) => Number.isFinite(bias))) {
+      throw new PageLmError("argument", "logitBias must be pairs of a token and a finite number.");
+    }
+    taken.logitBias = logitBias.flat();
+  }
   return taken;
+}
+
+function oneOf<T extends string>(value: T, what: string, words: readonly T[]): T {
+  if (words.includes(value)) return value;
+  throw new PageLmError("argument", `${what} must be ${words.map((word) => `"${word}"`).join(" or ")}, not ${String(value)}.`);
+}
+
+function toStrings(strings: readonly string[], what: string): string[] {
+  if (!Array.isArray(strings)) throw new PageLmError("argument", `${what} must be a list of strings.`);
+  return strings.map((text) => wellFormed(text, what));
+}
+
+/** Pairs that the engine wrote one behind the other. */
+export function toAlternatives(pairs: Float32Array): Alternative[] {
+  return Array.from({ length: pairs.length / 2 }, (_, idx) => ({
+    token: pairs[2 * idx] as number,
+    logprob: pairs[2 * idx + 1] as number,
+  }));
 }
 
 /**

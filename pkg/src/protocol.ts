@@ -3,20 +3,24 @@
  * that it answers. Two lines never cross a generation's end: a `cancel` for an id that is no longer running is ignored.
  *
  * ```text
- * load       → progress … → loaded
+ * load       → share, progress … → loaded              (share: where other threads can compute too)
  * generate   → started → prefill … → token … → end     (or stopped, after a cancel)
  *   more     grants further tokens; without it the worker stops and waits
+ *   choose   asks for the logits of the next token, with `editsLogits`; answered by `chosen`
  *   cancel   takes effect before the next step
  * benchmark  → benchmarked                              (or stopped, after a cancel)
- * tokenize   → tokens     detokenize → text     logits → logits
+ * tokenize   → tokens     detokenize → text     measure → measured
+ * save       → saved      restore → tokens      clone → cloned
+ *   use, drop  which of the clones all further requests are for; that one is no longer needed
  * any of them → failed
  * ```
  * @module
  */
 
-import type { CacheType, EngineOptions, EngineStop } from "./binding.js";
+import type { CacheType, EngineOptions, EngineStop, Measure } from "./binding.js";
 import type { WireError } from "./errors.js";
 import type { Build } from "./features.js";
+import type { Shared } from "./helper.js";
 import type { SourceRef } from "./source.js";
 import type { BenchmarkReport, ModelInfo, Report } from "./types.js";
 
@@ -34,27 +38,37 @@ export type Measured = Pick<Report, "prefillMs" | "decodeMs" | "proposedTokens" 
 /** From the page to the worker. */
 export type Request =
   | ({ type: "load"; id: number; source: SourceRef } & EngineChoices)
-  | { type: "generate"; id: number; prompt: string | Uint32Array; options: EngineOptions; credit: number }
+  | { type: "generate"; id: number; prompt: string | Uint32Array | undefined; options: EngineOptions; credit: number }
   | { type: "more"; id: number; credit: number }
   | { type: "cancel"; id: number }
   | { type: "benchmark"; id: number; promptTokens: number; genTokens: number }
   | { type: "tokenize"; id: number; text: string; addSpecial: boolean; parseSpecial: boolean; ends: boolean }
   | { type: "detokenize"; id: number; tokens: Uint32Array }
-  | { type: "logits"; id: number; tokens: Uint32Array };
+  | { type: "chosen"; id: number; logits: Float32Array<ArrayBuffer> }
+  | { type: "measure"; id: number; tokens: Uint32Array; what: Measure }
+  | { type: "save"; id: number }
+  | { type: "restore"; id: number; saved: Uint8Array }
+  | { type: "clone"; id: number }
+  | { type: "use"; id: number }
+  | { type: "drop"; id: number };
 
 /** From the worker to the page. */
 export type Response =
   | { type: "progress"; id: number; receivedBytes: number; totalBytes: number | undefined }
+  | { type: "share"; id: number; shared: Shared; n: number }
   | { type: "loaded"; id: number; info: ModelInfo }
   | { type: "started"; id: number; promptTokens: number[]; reusedTokens: number; seed: number }
   | { type: "prefill"; id: number; done: number; total: number }
-  | { type: "token"; id: number; token: number; text: string; probability: number }
+  | { type: "choose"; id: number; logits: Float32Array<ArrayBuffer> }
+  | { type: "token"; id: number; token: number; text: string; probability: number; alternatives: Float32Array }
   | ({ type: "end"; id: number; text: string; stopReason: EngineStop } & Measured)
   | ({ type: "stopped"; id: number } & Measured)
   | { type: "benchmarked"; id: number; report: BenchmarkReport }
   | { type: "tokens"; id: number; tokens: Uint32Array<ArrayBuffer> }
   | { type: "text"; id: number; text: string }
-  | { type: "logits"; id: number; logits: Float32Array<ArrayBuffer> }
+  | { type: "measured"; id: number; values: Float32Array<ArrayBuffer> }
+  | { type: "saved"; id: number; saved: Uint8Array<ArrayBuffer> }
+  | { type: "cloned"; id: number; clone: number }
   | { type: "failed"; id: number; error: WireError };
 
 /** One kind of response. */

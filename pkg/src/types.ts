@@ -51,12 +51,24 @@ export interface SamplingOptions {
   maxTokens?: number;
   /** 0 always takes the most likely token; above 1 is wilder. Default 0.8. */
   temperature?: number;
+  /** How far the temperature moves to either side, with the entropy of what may come. Default 0: not at all. */
+  dynatempRange?: number;
+  /** The power of the entropy by which it moves. Default 1. */
+  dynatempExponent?: number;
   /** Only the k most likely tokens; 0 for all. Default 40. */
   topK?: number;
   /** Only the most likely tokens that together have this probability, 0 to 1. Default 0.95. */
   topP?: number;
   /** Only tokens at least this fraction as likely as the most likely one, 0 to 1. Default 0.05. */
   minP?: number;
+  /** Only tokens of nearly the expected surprise, that together have this probability, 0 to 1. Default 1: all. */
+  typicalP?: number;
+  /** Only tokens whose score is at most this many standard deviations below the best. Default 0: all. */
+  topNSigma?: number;
+  /** How often all top choices but the last are left out, 0 to 1. Default 0: never. */
+  xtcProbability?: number;
+  /** From which probability on a token is a top choice. Default 0.1. */
+  xtcThreshold?: number;
   /** Divides the score of tokens that occurred lately; 1 is off, which is the default. */
   repeatPenalty?: number;
   /** Taken from the score of a token that occurred lately, once. Default 0. */
@@ -65,6 +77,37 @@ export interface SamplingOptions {
   frequencyPenalty?: number;
   /** How many tokens "lately" is. Default 64. */
   repeatLastN?: number;
+  /** Taken from the score of a token that would lengthen a repetition beyond what is allowed. Default 0. */
+  dryMultiplier?: number;
+  /** Multiplies that for each further token that is repeated. Default 1.75. */
+  dryBase?: number;
+  /** How many tokens may be repeated. Default 2. */
+  dryAllowedLength?: number;
+  /** In how many of the last tokens repetitions are looked for. Default: all. */
+  dryPenaltyLastN?: number;
+  /** Strings at which a repetition ends: at any token that has one in it. Default: line break, `:`, `"` and `*`. */
+  dryBreakers?: readonly string[];
+  /** 2 keeps the surprise of the text near `mirostatTau`, in place of topK, topP and their like. Default 0: off. */
+  mirostat?: 0 | 2;
+  /** That surprise, in bits. Default 5. */
+  mirostatTau?: number;
+  /** How fast it is kept to, 0 to 1. Default 0.1. */
+  mirostatEta?: number;
+  /** Added to the scores of single tokens: pairs of a token and a number. */
+  logitBias?: readonly (readonly [token: number, bias: number])[];
+  /** Tokens that never come. */
+  bannedTokens?: readonly number[];
+  /** Strings that end the text. Neither they nor a part of them is in it, however they are cut into tokens. */
+  stop?: string | readonly string[];
+  /** With how many of the most likely tokens, and their probabilities, each piece comes. Default 0. */
+  logprobs?: number;
+  /**
+   * What happens where the context is full: `"stop"`, the default, or `"shift"`: half of what stands behind the first `nKeep`
+   * tokens is forgotten, and the text goes on. Models with learned positions refuse that.
+   */
+  overflow?: "stop" | "shift";
+  /** Default 0. */
+  nKeep?: number;
   /**
    * A whole number, 0 to 4,294,967,295. The same model, prompt, options and seed give the same text on every
    * device. Default: drawn at random, and reported.
@@ -86,6 +129,12 @@ export interface GenerateOptions extends SamplingOptions {
   signal?: AbortSignal;
   /** Called as the prompt is worked through, `done` of `total` tokens. */
   onPrefill?: (prefill: { done: number; total: number }) => void;
+  /**
+   * Called before each token with its raw scores, one for each token of the vocabulary, and all tokens so far. It may change
+   * the scores or return others; −Infinity bars a token. Each token then takes a round trip between worker and page, and two
+   * copies of the scores.
+   */
+  logitsProcessor?: (logits: Float32Array<ArrayBuffer>, tokens: readonly number[]) => Float32Array<ArrayBuffer> | undefined | void;
 }
 
 /** One step of a generation. */
@@ -96,6 +145,30 @@ export interface Piece {
   token: number;
   /** How likely the model itself found this token, before temperature and the other options; 0 to 1. */
   probability: number;
+  /** With `logprobs`: the most likely tokens in its place, the best first. */
+  alternatives?: Alternative[];
+}
+
+/** A token that might have come. */
+export interface Alternative {
+  token: number;
+  /** The natural logarithm of its probability, as the model itself found it. */
+  logprob: number;
+}
+
+/** What the model thinks of a text that is there. */
+export interface Score {
+  tokens: number[];
+  /** The natural logarithm of each token's probability after those before it; the first token has none. */
+  logprobs: number[];
+  /** e to the power of minus their mean: of how many equally likely tokens each was one, so to speak. */
+  perplexity: number;
+}
+
+/** Options of `model.embed`. */
+export interface EmbedOptions {
+  /** Whether the mean of the vectors of all tokens is taken, or the last one's. Default `"mean"`. */
+  pooling?: "mean" | "last";
 }
 
 /** Why a generation ended. `aborted` stands for a signal as well as for a loop that was left. */

@@ -6,7 +6,7 @@
  * A prompt with one of {@link spells} in it makes the engine do what its name says.
  */
 
-import type { Binding, CacheType, Engine, EngineInfo, EngineOptions, Loader, Step } from "../src/binding.js";
+import type { Binding, CacheType, Engine, EngineInfo, EngineOptions, Loader, Measure, Step } from "../src/binding.js";
 
 /** What a fake file can do on the way in. */
 export const faults = { none: 0, trapOnPush: 1, trapOnFinish: 2, unsupported: 3 } as const;
@@ -86,6 +86,8 @@ class FakeEngine implements Engine {
   #limit = 0;
   #prompt = "";
   #last: number[] = [];
+  #editing = false;
+  #nAlternatives = 0;
 
   constructor(fileBytes: number, nCtx: number, cacheType: CacheType) {
     this.#cacheType = cacheType;
@@ -134,8 +136,12 @@ class FakeEngine implements Engine {
     return String.fromCharCode(...tokens.filter((token) => token < FIRST_SIGN || token >= FIRST_SIGN + signs.length));
   }
 
-  start(prompt: string | Uint32Array, options: EngineOptions) {
-    const tokens = typeof prompt === "string" ? this.tokenize(prompt, true, options.parseSpecial ?? false) : prompt;
+  start(prompt: string | Uint32Array | undefined, options: EngineOptions) {
+    const text = prompt ?? Uint32Array.from(this.#last);
+    const tokens = typeof text === "string" ? this.tokenize(text, true, options.parseSpecial ?? false) : text;
+    if (tokens.length === 0) throw coded("argument", "The prompt is empty.");
+    this.#editing = options.editsLogits ?? false;
+    this.#nAlternatives = options.logprobs ?? 0;
     if (tokens.length > this.#nCtx) {
       throw coded("limit", `The prompt has ${tokens.length} tokens, the context ${this.#nCtx}: shorten the prompt.`);
     }
@@ -155,7 +161,13 @@ class FakeEngine implements Engine {
     return { promptTokens: [...tokens], reusedTokens, seed };
   }
 
-  step(): Step {
+  step(logits?: Float32Array, element?: Element): Step {
+    const step = this.#step(logits);
+    if (element && "text" in step) element.append(step.text);
+    return step;
+  }
+
+  #step(logits?: Float32Array): Step {
     if (this.#promptDone < this.#promptTotal) {
       this.#promptDone = Math.min(this.#promptDone + 64, this.#promptTotal);
       return { kind: "prefill", done: this.#promptDone, total: this.#promptTotal };
@@ -168,8 +180,13 @@ class FakeEngine implements Engine {
     if (this.#produced >= this.#limit) return { kind: "end", text: rest, stopReason: "maxTokens" };
     if (this.#produced === 8 && this.#prompt.includes(spells.full)) return { kind: "end", text: "", stopReason: "contextFull" };
     if (text === undefined) return { kind: "end", text: rest, stopReason: "eos" };
+    if (this.#editing && !logits) return { kind: "logits", logits: Float32Array.of(1, 2, 3) };
     this.#produced += 1;
-    return { kind: "token", token: 99 + this.#produced, text, probability: 0.5 };
+    const best = Array.from({ length: this.#nAlternatives }, (_, idx) => [idx, -1 - idx]);
+    // what was chosen by other scores shows
+    const token = 99 + this.#produced + (logits?.[0] === 7 ? 1000 : 0);
+    this.#last.push(token);
+    return { kind: "token", token, text, probability: 0.5, alternatives: Float32Array.from(best.flat()) };
   }
 
   cancel(): void {
@@ -180,27 +197,25 @@ class FakeEngine implements Engine {
     return Uint32Array.of(this.#guessing ? 7 : 0, this.#guessing ? 5 : 0);
   }
 
-  logits(tokens: Uint32Array): Float32Array<ArrayBuffer> {
-    return Float32Array.from(tokens);
+  measure(tokens: Uint32Array, what: Measure): Float32Array<ArrayBuffer> {
+    if (what === "score") return Float32Array.from(tokens.subarray(1), () => -Math.LN2);
+    return what === "logits" ? Float32Array.from(tokens) : Float32Array.of(what === "mean" ? 1 : 0, tokens.length);
   }
 
-  async generateInto(element: Element, prompt: string, options: EngineOptions) {
-    const started = this.start(prompt, options);
-    const [tokens, texts] = [[] as number[], [] as string[]];
-    for (;;) {
-      const step = this.step();
-      if (step.kind === "token") {
-        tokens.push(step.token);
-        texts.push(step.text);
-        element.append(step.text);
-      }
-      if (step.kind === "end") {
-        const [proposedTokens = 0, acceptedTokens = 0] = this.drafted();
-        const measured = { prefillMs: 1, decodeMs: 1, proposedTokens, acceptedTokens };
-        return { ...started, tokens, text: texts.join(""), stopReason: step.stopReason, ...measured };
-      }
-      await Promise.resolve();
-    }
+  save(): Uint8Array<ArrayBuffer> {
+    return new TextEncoder().encode(JSON.stringify(this.#last));
+  }
+
+  restore(saved: Uint8Array): Uint32Array<ArrayBuffer> {
+    if (saved[0] !== 0x5b) throw coded("format", "This is no saved text.");
+    this.#last = JSON.parse(new TextDecoder().decode(saved));
+    return Uint32Array.from(this.#last);
+  }
+
+  fork(): Engine {
+    const copy = new FakeEngine(this.#fileBytes, this.#nCtx, this.#cacheType);
+    copy.#last = [...this.#last];
+    return copy;
   }
 
   free(): void {}

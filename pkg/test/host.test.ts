@@ -64,7 +64,7 @@ test("a second run, and logits, are refused while one runs; tokenize is not", as
   const { connection } = await loaded();
   connection.open(generate(spells.long, 5), () => {});
   await expect(connection.ask(generate("x", 5), "end")).rejects.toMatchObject({ code: "busy" });
-  await expect(connection.ask({ type: "logits", tokens: Uint32Array.of(1) }, "logits")).rejects.toMatchObject({ code: "busy" });
+  await expect(connection.ask({ type: "measure", tokens: Uint32Array.of(1), what: "logits" }, "measured")).rejects.toMatchObject({ code: "busy" });
   const { tokens } = await connection.ask({ type: "tokenize", text: "ab", addSpecial: true, parseSpecial: false, ends: false }, "tokens");
   expect([...tokens]).toEqual([1, 97, 98]);
 });

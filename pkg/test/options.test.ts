@@ -4,7 +4,35 @@ import { toCacheType, toCount, toEngineOptions, toEnginePrompt, toTokens } from 
 const argument = expect.objectContaining({ code: "argument" });
 
 test("undefined options are left to the engine's defaults", () => {
-  expect(toEngineOptions({ topK: 3, seed: undefined as never, parseSpecial: true })).toEqual({ topK: 3, parseSpecial: true });
+  const { seed, ...rest } = toEngineOptions({ topK: 3, seed: undefined as never, parseSpecial: true });
+  expect(rest).toEqual({ topK: 3, parseSpecial: true });
+  expect((seed as number) >>> 0, "a seed is drawn").toBe(seed);
+});
+
+test("lists cross as the engine reads them", () => {
+  const lists = { stop: "\n", logitBias: [[3, -1.5], [4, 2]] as const, bannedTokens: [7], dryBreakers: ["."] };
+  expect(toEngineOptions({ ...lists, overflow: "shift", nKeep: 4, seed: 1 })).toEqual({
+    stop: ["\n"],
+    logitBias: [3, -1.5, 4, 2],
+    bannedTokens: [7],
+    dryBreakers: ["."],
+    overflow: "shift",
+    nKeep: 4,
+    seed: 1,
+  });
+  expect(toEngineOptions({ logitsProcessor: () => {} }).editsLogits).toBe(true);
+});
+
+test.each([
+  { stop: 3 },
+  { stop: ["\uD83D"] },
+  { logitBias: [[1, NaN]] },
+  { logitBias: [[-1, 0]] },
+  { bannedTokens: [1.5] },
+  { overflow: "wrap" },
+  { speculative: "draft" },
+])("%o is refused too", (options) => {
+  expect(() => toEngineOptions(options as object)).toThrowError(argument);
 });
 
 test("a misspelt option is refused with the names there are", () => {

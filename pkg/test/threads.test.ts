@@ -11,7 +11,7 @@ function engine(here: number, ms: (n: number, kind: Step["kind"]) => number) {
     used.push(n);
     const kind = prompt > 0 ? "prefill" : "token";
     time += ms(n, kind);
-    if (kind === "token") return { kind, token: 1, text: "", probability: 1 };
+    if (kind === "token") return { kind, token: 1, text: "", probability: 1, alternatives: new Float32Array() };
     prompt -= 1;
     return { kind, done: 64 * (4 - prompt), total: 256 };
   };

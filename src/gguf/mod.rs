@@ -6,10 +6,12 @@
 //! # Source
 //! The GGUF specification, <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>
 
+mod hash;
 mod metadata;
 mod read;
 mod write;
 
+pub use hash::hash;
 pub use metadata::{Array, Metadata, StrArray, Value, ValueType};
 pub use write::write;
 

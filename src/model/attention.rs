@@ -4,6 +4,7 @@ use super::architecture::Pairing;
 use super::cache::KvCache;
 use super::config::Config;
 use super::forward::{Pass, by_rows, linear, normalise, visit};
+use super::rope::{Rope, RopeTable};
 use super::scratch::Rows;
 use super::tap::{Place, Site, Tap};
 use super::weights::{Layer, Qkv};
@@ -33,6 +34,19 @@ fn attention_part(group: usize, n_head: usize, n_tokens: usize, n_parts: usize) 
 /// Positions in whole tiles.
 pub(super) fn padded(n: usize) -> usize {
     n.div_ceil(TILE).saturating_mul(TILE)
+}
+
+/// By what a layer turns queries and keys, of the tables for all layers and for local ones; `None`: it does not.
+pub(super) fn turns<'a>(
+    config: &'a Config,
+    [all, local]: &'a [Option<RopeTable>; 2],
+    layer: usize,
+) -> Option<(&'a Rope, &'a RopeTable)> {
+    if (layer + 1).checked_rem(config.unturned_step) == Some(0) {
+        return None;
+    }
+    let [all, local] = [config.rope.as_ref().zip(all.as_ref()), config.local_rope.as_ref().zip(local.as_ref())];
+    local.filter(|_| config.is_local(layer)).or(all)
 }
 
 impl Pass<'_, '_> {
@@ -101,12 +115,7 @@ impl Pass<'_, '_> {
 
     /// Turns queries and keys to their positions.
     fn turn(&mut self, layer: usize) {
-        let [all, local] = &self.s.rope;
-        let table = local.as_ref().filter(|_| self.config.is_local(layer)).or(all.as_ref());
-        let (Some(rope), Some(table)) = (&self.config.rope, table) else { return };
-        if (layer + 1).checked_rem(self.config.unturned_step) == Some(0) {
-            return;
-        }
+        let Some((rope, table)) = turns(self.config, &self.s.rope, layer) else { return };
         let turn = match rope.pairing {
             Pairing::Adjacent => kernels::rope_adjacent,
             Pairing::Halves => kernels::rope_halves,

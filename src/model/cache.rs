@@ -3,6 +3,8 @@
 //! Positions lie in tiles of [`TILE`]; each head's tiles lie side by side, so that attention streams through them. Within
 //! a tile keys are \[Dh × TILE\] and values \[TILE × Dh\].
 
+mod moved;
+
 use super::config::Config;
 use crate::error::{Error, Result};
 use crate::kernels::{self, Activation, TILE};
@@ -95,6 +97,8 @@ pub struct KvCache {
     cache_type: CacheType,
     n_ctx: usize,
     n_head_kv: usize,
+    /// Of all layers.
+    n_heads: usize,
     head_dim: usize,
 }
 
@@ -112,6 +116,7 @@ impl KvCache {
             cache_type,
             n_ctx,
             n_head_kv: config.n_head_kv,
+            n_heads: (config.n_layer * config.n_head_kv).max(1),
             head_dim: config.head_dim,
         })
     }

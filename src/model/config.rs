@@ -2,6 +2,7 @@
 
 use super::architecture::{Activation, Architecture, LocalRope, Norm, Window, architecture, part};
 use super::keys::{Keys, MAX_DIM};
+use super::math;
 use super::rope::Rope;
 use crate::error::{Error, Result};
 use crate::gguf::{Array, Gguf, Value, ValueType};
@@ -198,7 +199,7 @@ impl Config {
         // The slopes of a power of two of heads; those of the heads past it lie between them.
         let n = 1_usize << self.n_head.ilog2();
         let steps = if head < n { (head + 1) as f64 } else { (head - n) as f64 + 0.5 };
-        libm::pow(2.0, -f64::from(max) * steps / n as f64) as f32
+        math::pow(2.0, -f64::from(max) * steps / n as f64) as f32
     }
 }
 

@@ -35,6 +35,8 @@ pub enum Want {
     Last,
     /// Those of every token: \[T × V\].
     All,
+    /// Not the logits but what they are computed of, the last norm of every token: \[T × D\].
+    Hidden,
 }
 
 /// Runs `tokens` (1 to [`MAX_BATCH`] of them) at the positions from `n_past` on, and returns the logits that are wanted.
@@ -54,7 +56,7 @@ pub fn forward<'s>(
 ) -> Result<&'s [f32]> {
     check(model, cache, tokens, n_past)?;
     let n_wanted = match want {
-        Want::Nothing => 0,
+        Want::Nothing | Want::Hidden => 0,
         Want::Last => 1,
         Want::All => tokens.len(),
     };
@@ -66,6 +68,10 @@ pub fn forward<'s>(
         pass.attention(i, layer);
         pass.join_attention(i, layer);
         pass.feed_forward(i, layer);
+    }
+    if want == Want::Hidden {
+        pass.output_norm(tokens.len());
+        return Ok(&scratch.norm[..tokens.len() * model.config.n_embd]);
     }
     if n_wanted > 0 {
         pass.output(n_wanted);
@@ -219,16 +225,23 @@ impl Pass<'_, '_> {
         visit(&mut self.tap, after, &mut self.s.x[..n]);
     }
 
-    /// The logits of the last `n` tokens.
-    fn output(&mut self, n: usize) {
-        let (d, v) = (self.config.n_embd, self.config.n_vocab);
-        let first = self.n_tokens - n;
+    /// The last norm of the last `n` tokens, into `s.norm`.
+    fn output_norm(&mut self, n: usize) {
+        let (d, first) = (self.config.n_embd, self.n_tokens - n);
         let s = &mut *self.s;
         let norm = &mut s.norm[..n * d];
         normalise(self.config, &self.model.output_norm, norm, &s.x[first * d..self.n_tokens * d], self.pool);
-        let place = |site| Place { site, layer: 0, position: self.n_past + first, head: 0 };
-        visit(&mut self.tap, place(Site::ResultNorm), norm);
+        visit(&mut self.tap, Place { site: Site::ResultNorm, layer: 0, position: self.n_past + first, head: 0 }, norm);
         s.inputs.changed();
+    }
+
+    /// The logits of the last `n` tokens.
+    fn output(&mut self, n: usize) {
+        self.output_norm(n);
+        let position = self.n_past + self.n_tokens - n;
+        let (d, v) = (self.config.n_embd, self.config.n_vocab);
+        let s = &mut *self.s;
+        let norm = &s.norm[..n * d];
         let logits = &mut s.logits[..n * v];
         match &self.model.output {
             Some(output) => linear(output, logits, norm, &mut s.inputs, self.pool),
@@ -238,6 +251,6 @@ impl Pass<'_, '_> {
         if let Some(cap) = self.config.logit_softcap {
             kernels::soft_cap(logits, cap);
         }
-        visit(&mut self.tap, place(Site::ResultOutput), logits);
+        visit(&mut self.tap, Place { site: Site::ResultOutput, layer: 0, position, head: 0 }, logits);
     }
 }

@@ -14,7 +14,7 @@ use super::config::Config;
 use super::names::columns_and_rows;
 use super::weights::{Model, Parts};
 use crate::error::{Error, Result};
-use crate::gguf::Gguf;
+use crate::gguf::{Gguf, hash};
 use crate::tensor::Buffer;
 
 /// How much is asked for at a time while the header is not whole, and where bytes are skipped.
@@ -44,6 +44,8 @@ struct Body {
     pending: Vec<usize>,
     buffer: Option<Buffer>,
     buffer_filled: usize,
+    /// Of all that came so far: the header, then tensor by tensor.
+    hash: u64,
     parts: Vec<(String, crate::tensor::Tensor)>,
 }
 
@@ -159,7 +161,10 @@ impl Loader {
         let mut collected = core::mem::take(&mut self.collected);
         collected.truncate(self.filled);
         self.received = gguf.data_offset.min(self.filled as u64);
-        let body = Body { gguf, config, pending, buffer: None, buffer_filled: 0, parts: Vec::new() };
+        // The padding behind the header may not be there yet.
+        let n_zeros = collected[..self.received as usize].iter().rev().take_while(|byte| **byte == 0).count();
+        let hash = hash(0, &collected[..self.received as usize - n_zeros]);
+        let body = Body { gguf, config, pending, buffer: None, buffer_filled: 0, hash, parts: Vec::new() };
         self.body.insert(body).open_next(self.received)?;
         // What came along with the header belongs to the first tensors.
         let rest = self.received as usize;
@@ -185,7 +190,9 @@ impl Loader {
         if body.buffer.is_some() || !body.pending.is_empty() {
             return Err(truncated(self.received, body.gguf.file_bytes));
         }
-        Ok((Parts(body.parts).assemble(body.config)?, body.gguf))
+        let mut model = Parts(body.parts).assemble(body.config)?;
+        model.hash = body.hash;
+        Ok((model, body.gguf))
     }
 }
 
@@ -230,8 +237,9 @@ impl Body {
     fn took(&mut self, n: usize, received: u64) -> Result<()> {
         self.buffer_filled += n;
         if self.space().is_empty()
-            && let (Some(buffer), Some(i)) = (self.buffer.take(), self.pending.pop())
+            && let (Some(mut buffer), Some(i)) = (self.buffer.take(), self.pending.pop())
         {
+            self.hash = hash(self.hash, buffer.bytes_mut());
             let name = &self.gguf.tensors[i].name;
             let packed = buffer.pack().map_err(|error| match error {
                 Error::Format(text) => Error::Format(format!("tensor {name} {text}: the file is damaged")),

@@ -11,9 +11,11 @@ mod feed_forward;
 mod forward;
 mod keys;
 mod load;
+mod math;
 mod names;
 mod rope;
 mod scratch;
+mod shift;
 mod tap;
 mod weights;
 
@@ -24,5 +26,6 @@ pub use forward::{MAX_BATCH, Want, forward};
 pub use load::Loader;
 pub use rope::{Rope, Yarn};
 pub use scratch::Scratch;
+pub use shift::can_shift;
 pub use tap::{Place, Site, Tap};
 pub use weights::Model;

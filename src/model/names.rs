@@ -124,9 +124,13 @@ pub(super) fn check(config: &Config, gguf: &Gguf) -> Result<()> {
             )));
         };
         if found != expected {
+            let shape: Vec<String> = tensor.shape.iter().map(u64::to_string).collect();
             return Err(Error::Format(format!(
-                "tensor {} has the shape {:?}; the metadata asks for [{}, {}]: the file is damaged",
-                tensor.name, tensor.shape, expected.0, expected.1
+                "tensor {} has the shape [{}]; the metadata asks for [{}, {}]: the file is damaged",
+                tensor.name,
+                shape.join(", "),
+                expected.0,
+                expected.1
             )));
         }
     }

@@ -2,6 +2,7 @@
 
 use super::architecture::Pairing;
 use super::keys::Keys;
+use super::math;
 use crate::error::{Error, Result, shown};
 use crate::tensor::zeros;
 
@@ -64,7 +65,7 @@ impl Rope {
             "linear" | "longrope" => rope.freq_scale = 1.0 / factor,
             "yarn" => {
                 rope.freq_scale = 1.0 / factor;
-                rope.attn_factor *= 1.0 + 0.1 * libm::log(f64::from(factor)) as f32;
+                rope.attn_factor *= 1.0 + 0.1 * math::log(f64::from(factor)) as f32;
                 let beta = |key, usual| Ok::<_, Error>(keys.f32(key)?.unwrap_or(usual));
                 rope.yarn = Some(Yarn {
                     beta_fast: beta("rope.scaling.yarn_beta_fast", 32.0)?,
@@ -86,7 +87,7 @@ impl Rope {
         // The pair that turns `turns` times within the original context, as a fraction.
         let at = |turns: f32| {
             let wavelengths = self.n_ctx_orig as f64 / (f64::from(turns) * core::f64::consts::TAU);
-            self.n_rot as f64 * libm::log(wavelengths) / (2.0 * libm::log(f64::from(self.freq_base)))
+            self.n_rot as f64 * math::log(wavelengths) / (2.0 * math::log(f64::from(self.freq_base)))
         };
         let low = at(yarn.beta_fast).floor().max(0.0);
         let high = at(yarn.beta_slow).ceil().min(self.n_rot as f64 - 1.0);
@@ -115,7 +116,7 @@ impl RopeTable {
         for i in 0..n_pairs {
             let factor = factors.and_then(|f| f.get(i)).map_or(1.0, |f| f64::from(*f));
             let exponent = -2.0 * i as f64 / rope.n_rot as f64;
-            let mut frequency = libm::pow(f64::from(rope.freq_base), exponent);
+            let mut frequency = math::pow(f64::from(rope.freq_base), exponent);
             let scale = f64::from(rope.freq_scale);
             frequency *= match rope.yarn {
                 Some(yarn) => scale + (1.0 - scale) * rope.unscaled_share(yarn, i),
@@ -124,7 +125,7 @@ impl RopeTable {
             frequency /= factor;
             for position in 0..n_ctx {
                 let angle = position as f64 * frequency;
-                angles[position * n_pairs + i] = [(m * libm::cos(angle)) as f32, (m * libm::sin(angle)) as f32];
+                angles[position * n_pairs + i] = math::cos_sin(angle).map(|x| (m * x) as f32);
             }
         }
         Ok(RopeTable { angles, n_pairs })

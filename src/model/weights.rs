@@ -10,6 +10,8 @@ use crate::tensor::{Tensor, bytes_needed};
 #[derive(Debug)]
 pub struct Model {
     pub(super) config: Config,
+    /// See [`hash`](Self::hash).
+    pub(super) hash: u64,
     pub(super) token_embd: Tensor,
     /// Learned positions: \[n_ctx_train × D\].
     pub(super) position_embd: Option<Tensor>,
@@ -73,6 +75,11 @@ impl Model {
     /// The model's shape and switches.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// A number that tells this model's file from others: of its header and all its tensors; see [`crate::gguf::hash`].
+    pub fn hash(&self) -> u64 {
+        self.hash
     }
 
     /// Bytes of memory that the matrices take, packed.
@@ -192,6 +199,7 @@ impl Parts {
             output: self.optional_linear("", "output"),
             rope_factors: [long, short],
             weight_bytes,
+            hash: 0,
             config,
         };
         match self.0.first() {

@@ -4,7 +4,10 @@
 //! is wᵢ / Σ w. Every sum is taken in f64 over the list's order at that time: by id until a stage has sorted it, by
 //! falling logit from then on.
 
+use super::ln;
+use crate::error::{Error, Result};
 use crate::kernels::exp;
+use core::f64::consts::LN_2;
 
 /// A token that may still be chosen: id and logit packed into one integer, so that comparing integers compares
 /// candidates. The larger logit is less, and of equal logits (0 and −0 are equal) the lower id.
@@ -59,6 +62,16 @@ impl Candidates {
         *candidate = Candidate::new(id, new);
     }
 
+    /// Bars a token, under the same condition.
+    pub(super) fn bar(&mut self, id: u32) {
+        self.list[id as usize] = Candidate::new(id, f32::NEG_INFINITY);
+    }
+
+    /// Leaves out the candidates for which `keep` says no.
+    fn retain(&mut self, keep: &mut dyn FnMut(Candidate) -> bool) {
+        self.list.retain(|c| keep(*c));
+    }
+
     /// The candidate with the largest logit.
     fn best(&self) -> Candidate {
         match self.list.first() {
@@ -68,8 +81,27 @@ impl Candidates {
     }
 
     /// Greedy: the token with the largest logit.
-    pub(super) fn greedy(&self) -> u32 {
-        self.best().id()
+    ///
+    /// # Errors
+    /// `Argument` where every token is barred.
+    pub(super) fn greedy(&self) -> Result<u32> {
+        match self.best() {
+            best if best.logit() == f32::NEG_INFINITY => Err(Error::Argument("every token is barred".into())),
+            best => Ok(best.id()),
+        }
+    }
+
+    /// Z = Σ w and Σ w · x / Z, the mean of x = (l − l₀) / temperature under the candidates' probabilities w / Z. A
+    /// candidate's surprise is ln Z − x, and the entropy ln Z − that mean.
+    fn moments(&self, temperature: f32) -> (f64, f64) {
+        let best = self.best().logit();
+        let (mut z, mut sum) = (0.0, 0.0);
+        for candidate in &self.list {
+            let (w, x) = (weight(*candidate, best, temperature), f64::from((candidate.logit() - best) / temperature));
+            z += w;
+            sum += if w > 0.0 { w * x } else { 0.0 };
+        }
+        (z, sum / z)
     }
 
     /// Keeps the best candidates, in order, up to the one at which `enough` says so; all where it never does.
@@ -121,7 +153,7 @@ impl Candidates {
             return;
         }
         let best = self.best().logit();
-        let enough = f64::from(p) * self.list.iter().map(|c| weight(*c, best, 1.0)).sum::<f64>();
+        let enough = f64::from(p) * self.moments(1.0).0;
         let mut sum = 0.0;
         self.keep_best(&mut |c| {
             sum += weight(c, best, 1.0);
@@ -138,24 +170,132 @@ impl Candidates {
             return;
         }
         let best = self.best().logit();
-        self.list.retain(|c| weight(*c, best, 1.0) >= f64::from(p));
+        self.retain(&mut |c| weight(c, best, 1.0) >= f64::from(p));
+    }
+
+    /// Keeps the candidates with l ≥ l₀ − n · σ, where σ is the standard deviation of all finite logits. 0 keeps all.
+    ///
+    /// # Source
+    /// C. Tang et al., *Top-nσ: not all logits are you need*, <https://arxiv.org/abs/2411.07641>
+    pub(super) fn top_n_sigma(&mut self, n: f32) {
+        if n <= 0.0 {
+            return;
+        }
+        let (mut mean, mut variance) = (0.0, 0.0);
+        for _ in 0..2 {
+            // The first turn finds the mean, the second the variance around it.
+            let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
+            for l in self.list.iter().map(|c| f64::from(c.logit())).filter(|l| l.is_finite()) {
+                count += 1.0;
+                sum += l;
+                squares += (l - mean) * (l - mean);
+            }
+            (mean, variance) = (sum / count, squares / count);
+        }
+        let least = f64::from(self.best().logit()) - f64::from(n) * f64::sqrt(variance);
+        self.retain(&mut |c| f64::from(c.logit()) >= least);
+    }
+
+    /// Keeps the fewest candidates, those first whose surprise is nearest to the entropy, whose probabilities sum to more
+    /// than `p`. 1 keeps all.
+    ///
+    /// # Source
+    /// C. Meister et al., *Locally typical sampling*, <https://arxiv.org/abs/2202.00666>
+    pub(super) fn typical(&mut self, p: f32, ranks: &mut Candidates) {
+        if p >= 1.0 {
+            return;
+        }
+        let best = self.best().logit();
+        let (z, mean) = self.moments(1.0);
+        // How far the surprise ln Z − x is from the entropy ln Z − mean; nearer ones rank higher.
+        let nearness = |c: Candidate| -(f64::from(c.logit() - best) - mean).abs() as f32;
+        let ranked = |i: usize, c: Candidate| Candidate::new(i as u32, nearness(c));
+        ranks.list.clear();
+        ranks.list.extend(self.list.iter().enumerate().map(|(i, c)| ranked(i, *c)));
+        ranks.sorted = false;
+        let mut sum = 0.0;
+        ranks.keep_best(&mut |c| {
+            sum += weight(self.list[c.id() as usize], best, 1.0);
+            sum > f64::from(p) * z
+        });
+        if let Some(last) = ranks.list.last() {
+            let mut i = 0;
+            self.retain(&mut |c| {
+                i += 1;
+                ranked(i - 1, c) <= *last
+            });
+        }
+    }
+
+    /// Leaves out the candidates of at least this probability, but for the least probable of them.
+    ///
+    /// # Source
+    /// p-e-w, *Exclude top choices*, <https://github.com/oobabooga/text-generation-webui/pull/6335>
+    pub(super) fn xtc(&mut self, threshold: f32) {
+        let best = self.best().logit();
+        let enough = f64::from(threshold) * self.moments(1.0).0;
+        let mut last = Candidate(0);
+        for c in self.list.iter().filter(|c| weight(**c, best, 1.0) >= enough) {
+            last = last.max(*c);
+        }
+        if threshold <= 0.5 {
+            self.retain(&mut |c| c >= last || weight(c, best, 1.0) < enough);
+        }
+    }
+
+    /// The temperature between `temperature` − `range` (at least 0) and `temperature` + `range` at which the entropy stands:
+    /// least + (most − least) · (H / ln n)^exponent, for n candidates with entropy H.
+    ///
+    /// # Source
+    /// kalomaze, *Dynamic temperature sampling*, <https://github.com/ggml-org/llama.cpp/pull/4972>
+    pub(super) fn moved(&self, temperature: f32, range: f32, exponent: f32) -> f32 {
+        if self.list.len() < 2 {
+            return temperature;
+        }
+        let (z, mean) = self.moments(1.0);
+        let (least, most) = ((temperature - range).max(0.0), temperature + range);
+        let share = (ln(z) - mean) / ln(self.list.len() as f64);
+        // ln of 0 is −∞, which `ln` does not give
+        let power = if share > 0.0 {
+            exp(exponent * ln(share) as f32)
+        } else if exponent > 0.0 {
+            0.0
+        } else {
+            1.0
+        };
+        least + (most - least) * power
+    }
+
+    /// Keeps the candidates whose surprise is at most `mu` bits, and the best one.
+    ///
+    /// # Source
+    /// S. Basu et al., *Mirostat*, <https://arxiv.org/abs/2007.14966>; `llama_sampler_mirostat_v2_apply` in llama.cpp
+    pub(super) fn mirostat(&mut self, temperature: f32, mu: f32) {
+        let best = self.best();
+        let ln_z = ln(self.moments(temperature).0);
+        let surprise = |c: Candidate| ln_z - f64::from((c.logit() - best.logit()) / temperature);
+        self.retain(&mut |c| c == best || surprise(c) <= f64::from(mu) * LN_2);
     }
 
     /// Draws a candidate with probability wᵢ / Σ w, where wᵢ = exp((lᵢ − l₀) / temperature): the first in the list at
-    /// which the running sum of weights exceeds `unit` · Σ w.
+    /// which the running sum of weights exceeds `unit` · Σ w. Returns it with its surprise, −log₂ of that probability.
     ///
     /// `unit` is in [0, 1).
-    pub(super) fn draw(&self, temperature: f32, unit: f64) -> u32 {
+    pub(super) fn draw(&self, temperature: f32, unit: f64) -> (u32, f64) {
         let best = self.best();
-        let target = unit * self.list.iter().map(|c| weight(*c, best.logit(), temperature)).sum::<f64>();
-        let mut sum = 0.0;
+        let (mut drawn, best) = (best.id(), best.logit());
+        let temperature = temperature.max(f32::MIN_POSITIVE);
+        let z = self.moments(temperature).0;
+        let (mut sum, mut w) = (0.0, 1.0);
         for candidate in &self.list {
-            sum += weight(*candidate, best.logit(), temperature);
-            if sum > target {
-                return candidate.id();
+            w = weight(*candidate, best, temperature);
+            sum += w;
+            if sum > unit * z {
+                drawn = candidate.id();
+                break;
             }
         }
-        best.id()
+        (drawn, (ln(z) - ln(w)) / LN_2)
     }
 }
 
@@ -196,6 +336,10 @@ mod tests {
         let mut ids: Vec<u32> = candidates.list.iter().map(|c| c.id()).collect();
         ids.sort();
         ids
+    }
+
+    fn drawn(candidates: &Candidates, temperature: f32, unit: f64) -> u32 {
+        candidates.draw(temperature, unit).0
     }
 
     const PROBS: [f32; 5] = [0.1, 0.4, 0.05, 0.25, 0.2];
@@ -255,15 +399,15 @@ mod tests {
         let candidates = of(&PROBS);
         for (unit, want) in [(0.0, 0), (0.09, 0), (0.11, 1), (0.49, 1), (0.51, 2), (0.56, 3), (0.81, 4), (0.999_999, 4)]
         {
-            assert_eq!(candidates.draw(1.0, unit), want, "{unit}");
+            assert_eq!(drawn(&candidates, 1.0, unit), want, "{unit}");
         }
         // At temperature ½ probabilities are squared: 0.01, 0.16, 0.0025, 0.0625, 0.04 of 0.275.
         for (unit, want) in [(0.035, 0), (0.038, 1), (0.61, 1), (0.62, 2), (0.63, 3), (0.86, 4)] {
-            assert_eq!(candidates.draw(0.5, unit), want, "{unit} at temperature 0.5");
+            assert_eq!(drawn(&candidates, 0.5, unit), want, "{unit} at temperature 0.5");
         }
         // Near zero the best one is all there is.
         for unit in [0.0, 0.5, 0.999_999] {
-            assert_eq!(candidates.draw(f32::from_bits(1), unit), 1);
+            assert_eq!(drawn(&candidates, f32::from_bits(1), unit), 1);
         }
     }
 
@@ -271,14 +415,14 @@ mod tests {
     fn tokens_without_probability_are_never_drawn() {
         let mut candidates = Candidates::new(4);
         candidates.fill(&[f32::NEG_INFINITY, 1.0, f32::NEG_INFINITY, 1.0]);
-        assert_eq!((candidates.draw(1.0, 0.0), candidates.draw(1.0, 0.999_999)), (1, 3));
+        assert_eq!((drawn(&candidates, 1.0, 0.0), drawn(&candidates, 1.0, 0.999_999)), (1, 3));
     }
 
     #[test]
     fn equal_logits_prefer_the_lower_id() {
         let mut candidates = Candidates::new(6);
         candidates.fill(&[-0.0, -1.0, 0.0, -0.0, -1.0, 0.0]);
-        assert_eq!(candidates.greedy(), 0);
+        assert_eq!(candidates.greedy(), Ok(0));
         candidates.top_k(3);
         assert_eq!(candidates.list.iter().map(|c| c.id()).collect::<Vec<_>>(), [0, 2, 3]);
         candidates.top_p(0.1);

@@ -39,7 +39,7 @@ impl DraftModel {
     /// Continues `text` by up to `n` tokens into `draft`, with the draws that `sampler` will make for the real ones. What
     /// goes wrong ends the guess.
     pub(super) fn propose(&mut self, text: &[u32], sampler: &Sampler, n: usize, draft: &mut Vec<u32>) {
-        self.sampler.set_rng(sampler.rng().clone());
+        self.sampler.set_state(sampler.state());
         let _ = self.imagine(text, n, draft);
     }
 

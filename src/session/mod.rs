@@ -4,13 +4,17 @@
 mod draft_model;
 mod drafts;
 mod generation;
+mod measures;
+mod saved;
 
 pub use drafts::{Drafted, MAX_DRAFT, Speculation};
-pub use generation::{GenerateOptions, Generation, Step, StopReason};
+pub use generation::{GenerateOptions, Generation, Overflow, Step, StopReason};
+pub use measures::{Pooling, ln_softmax};
 
 use crate::error::{Error, Result};
-use crate::model::{CacheType, Config, KvCache, MAX_BATCH, Model, Scratch, Tap, Want, forward};
+use crate::model::{CacheType, Config, KvCache, MAX_BATCH, Model, Scratch, Tap, Want, can_shift, forward};
 use crate::pool::Pool;
+use crate::sampler::SamplerState;
 use std::sync::Arc;
 
 /// The context where none is asked for: the model's own, but at most this.
@@ -30,6 +34,10 @@ pub struct Session {
     n_past: usize,
     /// Tokens that are computed after the text, without being part of it: the next one last. Nothing is pending then.
     foreseen: Vec<u32>,
+    /// How many computed tokens, at most, are as they would be without what a [shift](Session::shift) took away.
+    n_own: usize,
+    /// Where the sampler of the last generation stands.
+    sampler: Option<SamplerState>,
 }
 
 impl Session {
@@ -65,6 +73,8 @@ impl Session {
             })?,
             n_past: 0,
             foreseen: Vec::new(),
+            n_own: usize::MAX,
+            sampler: None,
             model,
         })
     }
@@ -139,7 +149,8 @@ impl Session {
         }
         self.check_vocabulary(tokens)?;
         let shared = self.tokens[..self.n_past].iter().zip(tokens).take_while(|(a, b)| a == b).count();
-        self.n_past = shared.min(tokens.len() - 1);
+        self.n_past = shared.min(tokens.len() - 1).min(self.n_own);
+        self.n_own = usize::MAX;
         self.foreseen.clear();
         self.tokens.clear();
         self.tokens.extend_from_slice(tokens);
@@ -151,6 +162,39 @@ impl Session {
         self.tokens.clear();
         self.foreseen.clear();
         self.n_past = 0;
+        self.n_own = usize::MAX;
+    }
+
+    /// Makes the text's last token one that is to be computed again, so that its logits come next. Returns how many tokens
+    /// need not be computed.
+    fn step_back(&mut self) -> usize {
+        self.n_past = self.n_past.min(self.tokens.len().saturating_sub(1));
+        self.foreseen.clear();
+        self.n_past
+    }
+
+    /// Takes half of the tokens behind the first `n_keep` out of the text. What is behind them moves to their place: its keys
+    /// turn back by as many positions, its values stay, so that it still knows of what is gone. The last token is then
+    /// pending.
+    ///
+    /// # Errors
+    /// `Unsupported` for a model with learned positions; `Argument` where fewer than two tokens stand behind the first
+    /// `n_keep`.
+    pub fn shift(&mut self, n_keep: usize) -> Result<()> {
+        can_shift(self.model.config())?;
+        let n_gone = self.tokens.len().saturating_sub(n_keep) / 2;
+        if n_gone == 0 {
+            return Err(Error::Argument(format!(
+                "a text of {} tokens of which {n_keep} stay cannot be shifted",
+                self.tokens.len()
+            )));
+        }
+        let (n_past, from) = (self.step_back(), n_keep + n_gone);
+        self.scratch.shift(self.model.config(), &mut self.cache, from, n_past, n_keep);
+        self.tokens.drain(n_keep..from);
+        self.n_past = n_past.saturating_sub(n_gone).max(n_past.min(n_keep));
+        self.n_own = self.n_own.min(n_keep);
+        Ok(())
     }
 
     /// Adds a token to the text, to be computed by the next [`forward`](Session::forward), unless it is the next one that
@@ -260,7 +304,7 @@ impl Session {
 
     fn run(&mut self, tokens: &[u32], want: Want, tap: Option<&mut dyn Tap>) -> Result<&[f32]> {
         self.append(tokens)?;
-        let Session { model, cache, scratch, tokens, n_past, foreseen } = self;
+        let Session { model, cache, scratch, tokens, n_past, foreseen, .. } = self;
         let end = tokens.len().min(*n_past + MAX_BATCH);
         let logits = forward(model, cache, scratch, &tokens[*n_past..end], *n_past, want, tap)?;
         *n_past = end;

@@ -21,11 +21,13 @@ mod special;
 mod spelled;
 mod split;
 mod spm;
+mod stop;
 mod stream;
 mod unicode_table;
 mod unigram;
 mod vocab;
 
+pub use stop::StopStrings;
 pub use stream::TextStream;
 
 use crate::error::{Error, Result, shown};

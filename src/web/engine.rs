@@ -1,158 +1,135 @@
 //! A loaded model as the page's worker sees it.
 
-use super::{JsResult, number, to_js, to_js_error, to_text};
+use super::{JsResult, Value, number, object, to_js_error, to_text};
 use crate::error::{Error, Result};
 use crate::gguf::Gguf;
 use crate::model::{KvCache, MAX_BATCH};
-use crate::sampler::SamplerOptions;
-use crate::session::{Drafted, GenerateOptions, Generation, MAX_DRAFT, Session, Speculation, Step, StopReason};
-use crate::tokenizer::{EncodeOptions, TextStream, Tokenizer};
-use js_sys::{Float32Array, Reflect, Uint32Array};
-use serde::Serialize;
+use crate::sampler::{DRY_BREAKERS, SamplerOptions};
+use crate::session::{Drafted, GenerateOptions, Generation, Overflow, Pooling, Session, Speculation, Step, StopReason};
+use crate::tokenizer::{EncodeOptions, StopStrings, TextStream, Tokenizer};
+use js_sys::{Array, Float32Array, Float64Array, Reflect, Uint8Array, Uint32Array};
+use std::sync::Arc;
 use wasm_bindgen::prelude::*;
+use web_sys::Element;
 
 /// What the page is told about a model.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Info {
-    name: String,
-    architecture: &'static str,
-    parameters: f64,
-    file_bytes: f64,
-    quantization: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    license: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    author: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
-    tokenizer: &'static str,
-    n_ctx: usize,
-    n_ctx_train: usize,
-    n_vocab: usize,
-    n_layer: usize,
-    n_embd: usize,
-    n_head: usize,
-    n_head_kv: usize,
-    head_dim: usize,
-    n_ff: usize,
-    weight_bytes: f64,
-    cache_type: &'static str,
-    cache_bytes: f64,
-}
-
-impl Info {
-    fn new(session: &Session, tokenizer: &Tokenizer, gguf: &Gguf) -> Info {
-        let (model, config) = (session.model(), session.model().config());
-        let text = |key: &str| gguf.metadata.str(key).ok().flatten().map(String::from);
-        Info {
-            name: text("general.name").unwrap_or_default(),
-            architecture: config.architecture,
-            parameters: gguf.n_parameters() as f64,
-            file_bytes: gguf.file_bytes as f64,
-            quantization: gguf.main_format().map_or("", |format| format.name()),
-            license: text("general.license"),
-            description: text("general.description"),
-            author: text("general.author"),
-            url: text("general.url"),
-            tokenizer: tokenizer.model(),
-            n_ctx: session.n_ctx(),
-            n_ctx_train: config.n_ctx_train,
-            n_vocab: config.n_vocab,
-            n_layer: config.n_layer,
-            n_embd: config.n_embd,
-            n_head: config.n_head,
-            n_head_kv: config.n_head_kv,
-            head_dim: config.head_dim,
-            n_ff: config.n_ff,
-            weight_bytes: model.weight_bytes() as f64,
-            cache_type: session.cache_type().name(),
-            cache_bytes: KvCache::bytes_needed(config, session.n_ctx(), session.cache_type()) as f64,
-        }
+fn info(session: &Session, tokenizer: &Tokenizer, gguf: &Gguf) -> JsValue {
+    use Value::{Number, Text};
+    let (model, config) = (session.model(), session.model().config());
+    let mut properties = vec![
+        ("name", Text("")),
+        ("architecture", Text(config.architecture)),
+        ("parameters", Number(gguf.n_parameters() as f64)),
+        ("fileBytes", Number(gguf.file_bytes as f64)),
+        ("quantization", Text(gguf.main_format().map_or("", |format| format.name()))),
+        ("tokenizer", Text(tokenizer.model())),
+        ("weightBytes", Number(model.weight_bytes() as f64)),
+        ("cacheType", Text(session.cache_type().name())),
+        ("cacheBytes", Number(KvCache::bytes_needed(config, session.n_ctx(), session.cache_type()) as f64)),
+    ];
+    let counts = [
+        ("nCtx", session.n_ctx()),
+        ("nCtxTrain", config.n_ctx_train),
+        ("nVocab", config.n_vocab),
+        ("nLayer", config.n_layer),
+        ("nEmbd", config.n_embd),
+        ("nHead", config.n_head),
+        ("nHeadKv", config.n_head_kv),
+        ("headDim", config.head_dim),
+        ("nFf", config.n_ff),
+    ];
+    properties.extend(counts.map(|(name, n)| (name, Number(n as f64))));
+    for name in ["name", "license", "description", "author", "url"] {
+        let text = gguf.metadata.str(&format!("general.{name}")).ok().flatten();
+        properties.extend(text.map(|text| (name, Text(text))));
     }
+    object(&properties)
 }
 
 /// How the page asks for a text. What is left out takes the default.
 ///
-/// Read property by property: there are few, and what reads any type from JS is as large as a kernel.
+/// Read property by property: what reads any type from JS is as large as a kernel.
 #[derive(Debug)]
 struct StartOptions {
-    max_tokens: Option<u32>,
     parse_special: bool,
-    speculation: Speculation,
-    sampler: SamplerOptions,
+    stops: StopStrings,
+    generate: GenerateOptions,
 }
 
 impl StartOptions {
     /// # Errors
-    /// `Argument` for a property of another type; `Limit` where a seed has to be drawn and cannot be.
-    fn read(options: &JsValue) -> Result<StartOptions> {
+    /// `Argument` for a property of another type.
+    fn read(options: &JsValue, tokenizer: &Tokenizer) -> Result<StartOptions> {
         let get = |name: &str| Reflect::get(options, &name.into()).unwrap_or(JsValue::UNDEFINED);
-        let float = |name, default: f32| Ok(number(options, name)?.map_or(default, |x| x as f32));
-        let count = |name| match number(options, name)? {
-            Some(x) if f64::from(x as u32) != x => {
-                Err(Error::Argument(format!("{name} must be a whole number below 2³²")))
+        let mut sampler = SamplerOptions::default();
+        let mut wrong = Ok(());
+        let mut read = |name: &str, least: f64, set: &mut dyn FnMut(f64)| match number(options, name) {
+            Ok(Some(x)) if least == 0.0 && f64::from(x as u32) != x => {
+                wrong = Err(Error::Argument(format!("{name} must be a whole number below 2³²")));
             }
-            x => Ok(x.map(|x| x as u32)),
+            Ok(Some(x)) => set(x),
+            Ok(None) => {}
+            Err(error) => wrong = Err(error),
         };
-        let default = SamplerOptions::default();
+        sampler.fractions(&mut |name, value, _, _| read(name, -1.0, &mut |x| *value = x as f32));
+        sampler.counts(&mut |name, value| read(name, 0.0, &mut |x| *value = x as u32));
+        let (mut max_tokens, mut n_alternatives, mut n_keep) = (u32::MAX, 0, 0);
+        for (name, value) in [("maxTokens", &mut max_tokens), ("logprobs", &mut n_alternatives), ("nKeep", &mut n_keep)]
+        {
+            read(name, 0.0, &mut |x| *value = x as u32);
+        }
+        wrong?;
+        sampler.banned_tokens = Uint32Array::new(&get("bannedTokens")).to_vec();
+        for pair in Float64Array::new(&get("logitBias")).to_vec().chunks_exact(2) {
+            sampler.logit_bias.push((pair[0] as u32, pair[1] as f32));
+        }
+        if sampler.dry_multiplier > 0.0 {
+            let default = || DRY_BREAKERS.map(String::from).to_vec();
+            sampler.dry_breakers = tokenizer.tokens_with(&strings(&get("dryBreakers"))?.unwrap_or_else(default));
+        }
         Ok(StartOptions {
-            max_tokens: count("maxTokens")?,
             parse_special: get("parseSpecial").is_truthy(),
-            speculation: match get("speculative") {
-                none if none.is_undefined() => Speculation::Off,
-                word if word == "lookup" => Speculation::Lookup,
-                _ => return Err(Error::Argument("speculative can be \"lookup\" or left out".into())),
-            },
-            sampler: SamplerOptions {
-                temperature: float("temperature", default.temperature)?,
-                top_k: count("topK")?.unwrap_or(default.top_k),
-                top_p: float("topP", default.top_p)?,
-                min_p: float("minP", default.min_p)?,
-                repeat_penalty: float("repeatPenalty", default.repeat_penalty)?,
-                presence_penalty: float("presencePenalty", default.presence_penalty)?,
-                frequency_penalty: float("frequencyPenalty", default.frequency_penalty)?,
-                repeat_last_n: count("repeatLastN")?.unwrap_or(default.repeat_last_n),
-                seed: match count("seed")? {
-                    Some(seed) => seed,
-                    None => getrandom::u32().map_err(|_| {
-                        Error::Limit("this browser gives no random numbers: choose a seed yourself".into())
-                    })?,
-                },
+            stops: StopStrings::new(strings(&get("stop"))?.unwrap_or_default()),
+            generate: GenerateOptions {
+                sampler,
+                max_tokens: Some(max_tokens),
+                stop_tokens: tokenizer.ends().to_vec(),
+                speculation: if get("speculative").is_truthy() { Speculation::Lookup } else { Speculation::Off },
+                overflow: if get("overflow") == "shift" { Overflow::Shift(n_keep as usize) } else { Overflow::Stop },
+                n_alternatives,
+                edits_logits: get("editsLogits").is_truthy(),
             },
         })
     }
 }
 
+/// A list of strings; `None` where it is left out.
+fn strings(list: &JsValue) -> Result<Option<Vec<String>>> {
+    if list.is_undefined() {
+        return Ok(None);
+    }
+    let (list, mut strings) = (Array::from(list), Vec::new());
+    for i in 0..list.length() {
+        strings.push(to_text(&list.get(i))?);
+    }
+    Ok(Some(strings))
+}
+
 /// What starting a generation found out.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Started {
-    pub prompt_tokens: Vec<u32>,
-    pub reused_tokens: usize,
-    pub seed: u32,
+#[derive(Debug)]
+struct Started {
+    prompt_tokens: Vec<u32>,
+    reused_tokens: usize,
+    seed: u32,
 }
 
 /// What one call of [`Engine::step`] did.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase", tag = "kind")]
-pub(super) enum Stepped {
-    Prefill {
-        done: usize,
-        total: usize,
-    },
-    Token {
-        token: u32,
-        text: String,
-        probability: f32,
-    },
-    #[serde(rename_all = "camelCase")]
-    End {
-        text: String,
-        stop_reason: StopReason,
-    },
+#[derive(Debug)]
+enum Stepped {
+    Prefill { done: usize, total: usize },
+    Logits,
+    Token { token: u32, text: String, probability: f32 },
+    End { text: String, stop_reason: StopReason },
 }
 
 /// Where the session is.
@@ -168,18 +145,33 @@ enum State {
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Engine {
-    info: Info,
-    tokenizer: Tokenizer,
+    info: JsValue,
+    tokenizer: Arc<Tokenizer>,
     state: State,
     text: TextStream,
+    stops: StopStrings,
+    /// Whether one of these came.
+    stopped: bool,
     /// Of the last generation that ended.
-    pub(super) drafted: Drafted,
+    drafted: Drafted,
 }
 
 impl Engine {
     pub(super) fn new(session: Session, tokenizer: Tokenizer, gguf: &Gguf) -> Engine {
-        let info = Info::new(&session, &tokenizer, gguf);
-        Engine { info, tokenizer, state: State::Idle(session), text: TextStream::new(), drafted: Drafted::default() }
+        let info = info(&session, &tokenizer, gguf);
+        Engine::from_parts(session, Arc::new(tokenizer), info)
+    }
+
+    fn from_parts(session: Session, tokenizer: Arc<Tokenizer>, info: JsValue) -> Engine {
+        Engine {
+            info,
+            tokenizer,
+            state: State::Idle(session),
+            text: TextStream::new(),
+            stops: StopStrings::default(),
+            stopped: false,
+            drafted: Drafted::default(),
+        }
     }
 
     /// Ends a running generation and hands out its session.
@@ -197,54 +189,72 @@ impl Engine {
         }
     }
 
-    pub(super) fn begin(&mut self, prompt: &JsValue, options: JsValue) -> JsResult<Started> {
-        let options = StartOptions::read(&options).map_err(to_js_error)?;
+    /// Without a prompt the text that is there goes on.
+    fn begin(&mut self, prompt: &JsValue, options: &JsValue) -> Result<Started> {
+        let StartOptions { parse_special, stops, mut generate } = StartOptions::read(options, &self.tokenizer)?;
         let tokens = match prompt.dyn_ref::<Uint32Array>() {
-            Some(tokens) => Ok(tokens.to_vec()),
-            None => to_text(prompt).and_then(|text| self.tokenizer.encode_prompt(&text, options.parse_special)),
+            Some(tokens) => Some(tokens.to_vec()),
+            None if prompt.is_undefined() => None,
+            None => Some(self.tokenizer.encode_prompt(&to_text(prompt)?, parse_special)?),
         };
-        self.run(tokens.map_err(to_js_error)?, options).map_err(to_js_error)
-    }
-
-    fn run(&mut self, prompt_tokens: Vec<u32>, options: StartOptions) -> Result<Started> {
-        let StartOptions { sampler, max_tokens, speculation, .. } = options;
-        let (seed, stop_tokens) = (sampler.seed, self.tokenizer.ends().to_vec());
-        let options = GenerateOptions { sampler, max_tokens, stop_tokens, speculation };
+        let seed = generate.sampler.seed;
         // All that can be refused is refused here, so that the session is never lost on the way into a generation.
-        options.sampler.check()?;
-        if let Speculation::Lookup = options.speculation {
-            self.session()?.reserve_draft(MAX_DRAFT)?;
-        }
-        let reused_tokens = self.session()?.prepare(&prompt_tokens)?;
+        let session = self.session()?;
+        generate.check(session)?;
+        let (reused_tokens, tokens) = match tokens {
+            Some(tokens) => (session.prepare(&tokens)?, tokens),
+            None => (session.n_past().min(session.tokens().len().saturating_sub(1)), session.tokens().to_vec()),
+        };
         self.text = TextStream::new();
+        (self.stops, self.stopped) = (stops, false);
         if let State::Idle(session) = core::mem::replace(&mut self.state, State::Between) {
-            self.state = State::Running(Generation::new(session, &prompt_tokens, options)?);
+            self.state = State::Running(match prompt.is_undefined() {
+                true => Generation::resume(session, generate)?,
+                false => Generation::new(session, &tokens, generate)?,
+            });
         }
-        Ok(Started { prompt_tokens, reused_tokens, seed })
+        Ok(Started { prompt_tokens: tokens, reused_tokens, seed })
     }
 
-    pub(super) fn pull(&mut self) -> Result<Stepped> {
+    fn pull(&mut self) -> Result<Stepped> {
         let State::Running(generation) = &mut self.state else {
             return Err(Error::Argument("nothing is being generated: start it first".into()));
         };
+        if self.stopped {
+            self.session()?;
+            return Ok(Stepped::End { text: String::new(), stop_reason: StopReason::Stop });
+        }
         match generation.next().transpose()? {
             Some(Step::Prefill { n_done, n_total }) => Ok(Stepped::Prefill { done: n_done, total: n_total }),
+            Some(Step::Logits) => Ok(Stepped::Logits),
             Some(Step::Token { token, probability }) => {
-                Ok(Stepped::Token { token, text: self.text.push(&self.tokenizer, token)?, probability })
+                let piece = self.text.push(&self.tokenizer, token)?;
+                let text;
+                (text, self.stopped) = self.stops.push(&piece);
+                Ok(Stepped::Token { token, text, probability })
             }
             None => {
                 let stop_reason = generation.stop_reason();
                 self.session()?;
                 let stop_reason =
                     stop_reason.ok_or_else(|| Error::Argument("this generation has ended by an error".into()))?;
-                Ok(Stepped::End { text: self.text.finish(), stop_reason })
+                Ok(Stepped::End { text: self.stops.finish() + &self.text.finish(), stop_reason })
             }
         }
     }
 
-    fn all_logits(&mut self, tokens: &[u32]) -> Result<Float32Array> {
-        let n_vocab = self.info.n_vocab;
+    fn measured(&mut self, tokens: &[u32], what: &str) -> Result<Float32Array> {
         let session = self.session()?;
+        let n_vocab = session.model().config().n_vocab;
+        match what {
+            "mean" => return Ok(Float32Array::from(&session.embed(tokens, Pooling::Mean)?[..])),
+            "last" => return Ok(Float32Array::from(&session.embed(tokens, Pooling::Last)?[..])),
+            "score" => {
+                let scores: Vec<f32> = session.score(tokens)?.into_iter().map(|ln_p| ln_p as f32).collect();
+                return Ok(Float32Array::from(&scores[..]));
+            }
+            _ => {}
+        }
         session.clear();
         let all = Float32Array::new_with_length((tokens.len() * n_vocab) as u32);
         for (i, batch) in tokens.chunks(MAX_BATCH).enumerate() {
@@ -254,13 +264,49 @@ impl Engine {
         }
         Ok(all)
     }
+
+    /// What a step did, as an object.
+    fn tell(&mut self, stepped: &Stepped) -> JsValue {
+        use Value::{Floats, Number, Text};
+        match stepped {
+            Stepped::Prefill { done, total } => {
+                object(&[("kind", Text("prefill")), ("done", Number(*done as f64)), ("total", Number(*total as f64))])
+            }
+            Stepped::Logits => object(&[("kind", Text("logits")), ("logits", Floats(self.logits_mut()))]),
+            Stepped::Token { token, text, probability } => {
+                let mut best = Vec::new();
+                if let State::Running(generation) = &self.state {
+                    for (token, ln_p) in generation.alternatives() {
+                        best.extend([*token as f32, *ln_p]);
+                    }
+                }
+                object(&[
+                    ("kind", Text("token")),
+                    ("token", Number((*token).into())),
+                    ("text", Text(text)),
+                    ("probability", Number((*probability).into())),
+                    ("alternatives", Floats(&best)),
+                ])
+            }
+            Stepped::End { text, stop_reason } => {
+                object(&[("kind", Text("end")), ("text", Text(text)), ("stopReason", Text(stop_reason.name()))])
+            }
+        }
+    }
+
+    fn logits_mut(&mut self) -> &mut [f32] {
+        match &mut self.state {
+            State::Running(generation) => generation.logits_mut(),
+            _ => &mut [],
+        }
+    }
 }
 
 #[wasm_bindgen]
 impl Engine {
     /// What this model is.
-    pub fn info(&self) -> JsResult<JsValue> {
-        to_js(&self.info)
+    pub fn info(&self) -> JsValue {
+        self.info.clone()
     }
 
     /// The tokens of a text; with `ends`, behind them as many numbers more: where in the text each of them ends, in bytes.
@@ -287,12 +333,29 @@ impl Engine {
 
     /// Begins a generation in place of the one before. Computes nothing yet.
     pub fn start(&mut self, prompt: &JsValue, options: JsValue) -> JsResult<JsValue> {
-        to_js(&self.begin(prompt, options)?)
+        let Started { prompt_tokens, reused_tokens, seed } = self.begin(prompt, &options).map_err(to_js_error)?;
+        Ok(object(&[
+            ("promptTokens", Value::Tokens(&prompt_tokens)),
+            ("reusedTokens", Value::Number(reused_tokens as f64)),
+            ("seed", Value::Number(seed.into())),
+        ]))
     }
 
-    /// Computes a piece of the prompt, or one token, or finds the end.
-    pub fn step(&mut self) -> JsResult<JsValue> {
-        to_js(&self.pull().map_err(to_js_error)?)
+    /// Computes a piece of the prompt, or one token, or finds the end. After a step of kind `logits` the next token is chosen
+    /// by `logits`. Text goes into `element`, if there is one.
+    pub fn step(&mut self, logits: Option<Float32Array>, element: Option<Element>) -> JsResult<JsValue> {
+        if let Some(logits) = logits {
+            let own = self.logits_mut();
+            if logits.length() as usize != own.len() {
+                return Err(to_js_error(Error::Argument("there must be one logit for each token".into())));
+            }
+            logits.copy_to(own);
+        }
+        let stepped = self.pull().map_err(to_js_error)?;
+        if let (Some(element), Stepped::Token { text, .. } | Stepped::End { text, .. }) = (element, &stepped) {
+            element.append_with_str_1(text)?;
+        }
+        Ok(self.tell(&stepped))
     }
 
     /// Forgets the running generation. What is computed of its text stays for the next prompt with the same beginning.
@@ -305,8 +368,29 @@ impl Engine {
         vec![self.drafted.proposed, self.drafted.accepted]
     }
 
-    /// The logits at every one of `tokens`, from an empty cache: n_tokens × n_vocab.
-    pub fn logits(&mut self, tokens: &Uint32Array) -> JsResult<Float32Array> {
-        self.all_logits(&tokens.to_vec()).map_err(to_js_error)
+    /// The text with all that is computed of it, as bytes. Ends a running generation.
+    pub fn save(&mut self) -> JsResult<Uint8Array> {
+        let session = self.session().map_err(to_js_error)?;
+        Ok(Uint8Array::from(&session.save()[..]))
+    }
+
+    /// Puts a saved text in place of this one, and returns its tokens.
+    pub fn restore(&mut self, saved: &Uint8Array) -> JsResult<Uint32Array> {
+        let session = self.session().map_err(to_js_error)?;
+        session.restore(&saved.to_vec()).map_err(to_js_error)?;
+        Ok(Uint32Array::from(session.tokens()))
+    }
+
+    /// Another engine over the same model, with a copy of the text and of what is computed of it.
+    pub fn fork(&mut self) -> JsResult<Engine> {
+        let copy = self.session().and_then(|session| session.try_clone()).map_err(to_js_error)?;
+        Ok(Engine::from_parts(copy, self.tokenizer.clone(), self.info.clone()))
+    }
+
+    /// What the model makes of `tokens`, from an empty cache. `what` is `logits`: at every token, n_tokens × n_vocab;
+    /// `score`: the natural logarithm of each token's probability after those before it, from the second on; `mean` or `last`:
+    /// one vector of length 1, pooled in that way.
+    pub fn measure(&mut self, tokens: &Uint32Array, what: &str) -> JsResult<Float32Array> {
+        self.measured(&tokens.to_vec(), what).map_err(to_js_error)
     }
 }

@@ -4,7 +4,6 @@
 //! Every throw is a JS `Error` with a string property `code`, as [`crate::Error::code`] gives it.
 
 mod engine;
-mod into;
 mod loader;
 mod threads;
 
@@ -14,8 +13,7 @@ pub use loader::Loader;
 pub use threads::{help, n_threads, set_threads, share};
 
 use crate::error::{Error, Result};
-use js_sys::{JsString, Reflect};
-use serde::Serialize;
+use js_sys::{Array, Float32Array, JsString, Object, Reflect, Uint32Array};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
@@ -35,10 +33,29 @@ fn to_js_error(error: Error) -> JsValue {
     js.into()
 }
 
-/// A typed value as a plain JS object: structs and maps become objects, lists become arrays.
-fn to_js(value: &impl Serialize) -> JsResult<JsValue> {
-    let serializer = serde_wasm_bindgen::Serializer::json_compatible();
-    value.serialize(&serializer).map_err(JsValue::from)
+/// What a property holds on its way to JS.
+enum Value<'a> {
+    Number(f64),
+    Text(&'a str),
+    /// As a plain array of numbers.
+    Tokens(&'a [u32]),
+    Floats(&'a [f32]),
+}
+
+/// A plain JS object. What serializes any type to JS is larger than all that is told here.
+fn object(properties: &[(&str, Value<'_>)]) -> JsValue {
+    let object = Object::new();
+    for (name, value) in properties {
+        let value = match value {
+            Value::Number(x) => JsValue::from_f64(*x),
+            Value::Text(text) => JsValue::from_str(text),
+            Value::Floats(floats) => Float32Array::from(*floats).into(),
+            Value::Tokens(tokens) => Array::from(&Uint32Array::from(*tokens)).into(),
+        };
+        // Setting a property on a fresh object does not fail.
+        let _ = Reflect::set(&object, &JsValue::from_str(name), &value);
+    }
+    object.into()
 }
 
 /// A property that is a number; `None` where it is left out.

@@ -18,10 +18,10 @@ pub fn build() -> Result<()> {
 /// pkg/dist: the client, the worker and their types, beside the engine's builds.
 pub fn build_package() -> Result<()> {
     let outputs = [paths::pkg_dist().join("index.js"), paths::pkg_dist().join("worker.js")];
-    let sources = [paths::pkg(), paths::root().join("package-lock.json")];
-    // The glue of a build that is new is still to be made small.
-    let glue = wasm::VARIANTS.map(|variant| variant.named_module());
-    let inputs: Vec<&Path> = sources.iter().chain(&glue).map(PathBuf::as_path).collect();
+    // The engine's glue, made small along with the rest, is new whenever the engine is.
+    let mut inputs = vec![paths::pkg(), paths::root().join("package-lock.json")];
+    inputs.extend(wasm::VARIANTS.iter().map(wasm::Variant::named_module));
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     if fresh::is_fresh(&[&outputs[0], &outputs[1]], &inputs) {
         return Ok(());
     }

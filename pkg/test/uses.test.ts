@@ -1,0 +1,111 @@
+import { expect, test } from "vitest";
+import { Model } from "../src/model.js";
+import { fakeFile } from "./fake-binding.js";
+import { FakeWorker } from "./pair.js";
+
+/** Loads through the public door, with the fake worker in place of a real one. */
+async function load(): Promise<{ model: Model; worker: FakeWorker }> {
+  let worker!: FakeWorker;
+  const scope = globalThis as { Worker?: unknown; location?: unknown };
+  scope.location = { origin: new URL(import.meta.url).origin, href: "http://x.example/" };
+  scope.Worker = class extends FakeWorker {
+    constructor() {
+      super();
+      worker = this;
+    }
+  };
+  return { model: await Model.load(new Blob([fakeFile()])), worker };
+}
+
+const busy = expect.objectContaining({ code: "busy" });
+
+test("a logits processor sees the scores and all tokens so far, and may change both in place and by a return", async () => {
+  const { model } = await load();
+  const seen: number[][] = [];
+  const inPlace = await model
+    .generate("ab", {
+      seed: 1,
+      maxTokens: 3,
+      logitsProcessor: (logits, tokens) => {
+        seen.push([...tokens]);
+        logits[0] = 7;
+      },
+    })
+    .finish();
+  expect(inPlace.tokens).toEqual([1100, 1101, 1102]);
+  expect(seen).toEqual([[1, 97, 98], [1, 97, 98, 1100], [1, 97, 98, 1100, 1101]]);
+  const returned = await model.generate("ab", { maxTokens: 1, logitsProcessor: () => Float32Array.of(7) }).finish();
+  expect(returned.tokens).toEqual([1100]);
+});
+
+test("what a logits processor throws ends the text, and the next may begin", async () => {
+  const { model } = await load();
+  const generation = model.generate("ab", {
+    logitsProcessor: () => {
+      throw new RangeError("no");
+    },
+  });
+  await expect(generation.next()).rejects.toThrowError("no");
+  expect((await model.generate("ab", { maxTokens: 2 }).finish()).tokens).toHaveLength(2);
+});
+
+test("pieces come with alternatives where they are asked for", async () => {
+  const { model } = await load();
+  for await (const piece of model.generate("ab", { seed: 1, maxTokens: 1, logprobs: 2 })) {
+    expect(piece).toEqual({
+      text: " had",
+      token: 100,
+      probability: 0.5,
+      alternatives: [
+        { token: 0, logprob: -1 },
+        { token: 1, logprob: -2 },
+      ],
+    });
+  }
+});
+
+test("answers share a prefill and have seeds of their own", async () => {
+  const { model } = await load();
+  const reports = await model.answers("abc", 3, { seed: 2 ** 32 - 1, maxTokens: 2 });
+  expect(reports.map(({ seed }) => seed)).toEqual([2 ** 32 - 1, 0, 1]);
+  expect(reports.map(({ reusedTokens }) => reusedTokens)).toEqual([0, 3, 3]);
+});
+
+test("a text is saved, restored and gone on with", async () => {
+  const { model } = await load();
+  await expect(model.resume().finish()).rejects.toThrowError(expect.objectContaining({ code: "argument" }));
+  await model.generate("ab", { maxTokens: 1, seed: 1 }).finish();
+  const saved = await model.save();
+  await model.generate("other", { maxTokens: 1 }).finish();
+  expect([...(await model.restore(saved))]).toEqual([1, 97, 98, 100]);
+  expect((await model.resume({ maxTokens: 1 }).finish()).promptTokens).toEqual([1, 97, 98, 100]);
+  await expect(model.restore(Uint8Array.of(0))).rejects.toThrowError(expect.objectContaining({ code: "format" }));
+});
+
+test("clones keep their own texts, and one of all writes at a time", async () => {
+  const { model, worker } = await load();
+  await model.generate("ab", { maxTokens: 1, seed: 1 }).finish();
+  const copy = await model.clone();
+  await model.generate("other", { maxTokens: 1, seed: 1 }).finish();
+  expect((await copy.resume({ maxTokens: 1, seed: 1 }).finish()).promptTokens).toEqual([1, 97, 98, 100]);
+  expect((await model.resume({ maxTokens: 1, seed: 1 }).finish()).promptTokens).toEqual([1, ..."other".split("").map((c) => c.charCodeAt(0)), 100]);
+  const running = model.generate("LONG");
+  await running.next();
+  await expect(copy.generate("x").next()).rejects.toThrowError(busy);
+  await running.return();
+  copy.dispose();
+  expect(worker.terminated).toBe(false);
+  expect((await model.generate("ab", { maxTokens: 1 }).finish()).tokens).toHaveLength(1);
+  model.dispose();
+  expect(worker.terminated).toBe(true);
+});
+
+test("texts are scored and embedded", async () => {
+  const { model } = await load();
+  const { tokens, logprobs, perplexity } = await model.score("abc");
+  expect([tokens, logprobs.length]).toEqual([[1, 97, 98, 99], 3]);
+  expect(perplexity).toBeCloseTo(2);
+  expect([...(await model.embed([5, 6]))]).toEqual([1, 2]);
+  expect([...(await model.embed([5, 6], { pooling: "last" }))]).toEqual([0, 2]);
+  await expect(model.embed("x", { pooling: "max" as "mean" })).rejects.toThrowError(expect.objectContaining({ code: "argument" }));
+});
