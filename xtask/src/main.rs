@@ -7,6 +7,7 @@ mod bench;
 mod browser;
 mod check;
 mod fresh;
+mod fuzz;
 mod node;
 mod opcodes;
 mod paths;
@@ -53,6 +54,8 @@ enum Command {
     },
     /// Measure this engine beside its peers in one browser, and native llama.cpp (about half an hour)
     Bench(bench::Options),
+    /// Give the engine damaged files and odd texts, for hours (needs a nightly toolchain)
+    Fuzz(fuzz::Options),
     /// Write src/tokenizer/unicode_table.rs anew, when Unicode has a new version
     Unicode,
 }
@@ -78,6 +81,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test { train: false } => test::run(),
         Command::Test { train: true } => train::smoke_test(),
         Command::Bench(options) => bench::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Unicode => unicode::run(),
     }
 }
