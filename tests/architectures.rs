@@ -6,10 +6,11 @@
 mod common;
 
 use common::data::always;
-use common::made::Made;
+use common::made::{self, Made};
 use common::recorded::{self, Recorded};
 use libtest_mimic::Arguments;
-use pagelm::model::Model;
+use pagelm::gguf::{Gguf, Value};
+use pagelm::model::{Loader, Model};
 use pagelm::quant::Format;
 use pagelm::session::Session;
 use std::process::ExitCode;
@@ -17,6 +18,9 @@ use std::sync::Arc;
 
 /// Of the largest logit. The records are exact; the engine computes in f32.
 const TOLERANCE: f32 = 1e-5;
+
+/// Models that together have every switch.
+const ODD: [&str; 7] = ["falcon-40b", "gemma2", "mpt", "olmo3", "phi3-long", "qwen3moe", "stablelm-parallel"];
 
 fn main() -> ExitCode {
     let mut trials = Vec::new();
@@ -28,6 +32,9 @@ fn main() -> ExitCode {
         trials.push(test("logits_by_transformers", logits));
         trials.push(test("one_token_at_a_time", one_by_one));
         trials.push(test("in_8_bits", in_8_bits));
+        if ODD.contains(&name.as_str()) {
+            trials.push(test("damaged", damaged));
+        }
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -88,4 +95,52 @@ fn in_8_bits(recorded: &Recorded) {
     // A token of a mixture may go to another expert.
     let most = if file.tensors.iter().any(|tensor| tensor.name.contains("gate_inp")) { 1e-2 } else { 1e-3 };
     assert!(error <= most, "{}: {error:.2e}", recorded.name);
+}
+
+/// Every key with another value, and every tensor missing: refused, or run without a panic.
+fn damaged(recorded: &Recorded) {
+    let values = [
+        Value::Int(0),
+        Value::Int(3),
+        Value::Int(-1),
+        Value::Int(u32::MAX.into()),
+        Value::Float(f64::NAN),
+        Value::Float(1e38),
+        Value::Str("x".into()),
+        made::i32s([1, 0]),
+    ];
+    let (mut n_refused, mut n_run) = (0, 0);
+    let mut judge = |file: &Made| match run(file) {
+        Ok(()) => n_run += 1,
+        Err(_) => n_refused += 1,
+    };
+    let mut keys: Vec<String> = recorded.file.metadata.iter().map(|(key, _)| key.clone()).collect();
+    let more = ["sliding_window_pattern", "scale", "max_alibi_bias", "clamp_kqv"].map(|key| format!("attention.{key}"));
+    let more = more.into_iter().chain(["expert_count", "expert_weights_scale", "logit_scale"].map(String::from));
+    let architecture = recorded.file.load().config().architecture;
+    keys.extend(more.map(|key| format!("{architecture}.{key}")));
+    for key in keys {
+        for value in &values {
+            let mut file = recorded.file.clone();
+            file.set(&key, value.clone());
+            judge(&file);
+        }
+    }
+    for i in 0..recorded.file.tensors.len() {
+        let mut file = recorded.file.clone();
+        file.tensors.remove(i);
+        judge(&file);
+    }
+    show(&format!("{}: {n_refused} refused, {n_run} run", recorded.name));
+    assert!(n_refused > n_run / 2 && n_run > 0);
+}
+
+fn run(file: &Made) -> pagelm::Result<()> {
+    let file = file.write();
+    Model::check(&Gguf::parse(&file)?)?;
+    let mut loader = Loader::new(Some(file.len() as u64));
+    loader.push(&file)?;
+    let mut session = Session::new(Arc::new(loader.finish()?.0), Some(8))?;
+    session.forward(&[1, 2, 3])?;
+    Ok(())
 }

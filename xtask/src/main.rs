@@ -6,6 +6,8 @@
 mod bench;
 mod browser;
 mod check;
+mod conformance;
+mod defects;
 mod fresh;
 mod fuzz;
 mod node;
@@ -56,6 +58,8 @@ enum Command {
     Bench(bench::Options),
     /// Give the engine damaged files and odd texts, for hours (needs a nightly toolchain)
     Fuzz(fuzz::Options),
+    /// Compare every architecture and weight format with transformers and native llama.cpp, and write docs/conformance.md
+    Conformance(conformance::Options),
     /// Write src/tokenizer/unicode_table.rs anew, when Unicode has a new version
     Unicode,
 }
@@ -82,6 +86,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test { train: true } => train::smoke_test(),
         Command::Bench(options) => bench::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Conformance(options) => conformance::run(&options),
         Command::Unicode => unicode::run(),
     }
 }
