@@ -13,6 +13,7 @@ export type {
   BenchmarkOptions,
   BenchmarkReport,
   EmbedOptions,
+  Estimate,
   GenerateOptions,
   LoadOptions,
   ModelInfo,
