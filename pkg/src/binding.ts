@@ -64,8 +64,18 @@ export interface Loader {
 /** A loaded model with its session. */
 export interface Engine {
   info(): EngineInfo;
-  /** With `ends`, as many numbers more behind the tokens: where in the text each of them ends, in bytes of UTF-8. */
-  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean, ends: boolean): Uint32Array<ArrayBuffer>;
+  /**
+   * With `ends`, as many numbers more behind the tokens: where in the text each of them ends, in bytes of UTF-8. No control
+   * token begins at a byte that `plain` names.
+   */
+  tokenize(
+    text: string,
+    addSpecial: boolean,
+    parseSpecial: boolean,
+    ends: boolean,
+    plain?: Uint32Array,
+  ): Uint32Array<ArrayBuffer>;
+  vocabulary(): Vocabulary;
   detokenize(tokens: Uint32Array): string;
   /** Begins a generation in place of the one before; without a prompt, of the text that is there. Computes nothing yet. */
   start(prompt: string | Uint32Array | undefined, options: EngineOptions): Started;
@@ -95,6 +105,19 @@ export interface Engine {
  */
 export type Measure = "logits" | "score" | "mean" | "last";
 
+/** Every token of a model. */
+export interface Vocabulary {
+  /** Their bytes, one token behind the other; control tokens as they are spelled. */
+  bytes: Uint8Array<ArrayBuffer>;
+  /** Where in the bytes each token ends. */
+  ends: number[];
+  control: number[];
+  /** BOS, EOS, EOT, each 2³² − 1 where there is none; 1 if BOS stands before texts. */
+  special: [bos: number, eos: number, eot: number, addsBos: number];
+  /** The tokens that end a text. */
+  endTokens: number[];
+}
+
 /** How the engine keeps keys and values. */
 export type CacheType = "f32" | "f16" | "q8_0";
 
@@ -110,6 +133,8 @@ export interface EngineInfo {
   description?: string;
   author?: string;
   url?: string;
+  /** How a conversation is written down: a template in Jinja. */
+  chatTemplate?: string;
   /** The tokenizer's kind, as the file names it. */
   tokenizer: string;
   /** Tokens that fit in this session. */
@@ -165,6 +190,7 @@ export interface EngineOptions {
   logprobs?: number;
   overflow?: "stop" | "shift";
   nKeep?: number;
+  stopTokens?: readonly number[];
   /** Whether there is a step of kind `logits` before each token. */
   editsLogits?: boolean;
 }

@@ -80,8 +80,13 @@ export class Host {
         return this.#post({ type: "stopped", id, ...this.#measured(run) });
       }
       case "tokenize": {
-        const tokens = this.#ready().tokenize(request.text, request.addSpecial, request.parseSpecial, request.ends);
+        const { text, addSpecial, parseSpecial, ends, plain } = request;
+        const tokens = this.#ready().tokenize(text, addSpecial, parseSpecial, ends, plain);
         return this.#post({ type: "tokens", id, tokens }, [tokens.buffer]);
+      }
+      case "vocabulary": {
+        const vocabulary = this.#ready().vocabulary();
+        return this.#post({ type: "vocabulary", id, vocabulary }, [vocabulary.bytes.buffer]);
       }
       case "detokenize":
         return this.#post({ type: "text", id, text: this.#ready().detokenize(request.tokens) });

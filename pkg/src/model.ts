@@ -1,4 +1,5 @@
-import type { Measure } from "./binding.js";
+import { Answer, type Speaker } from "./answer.js";
+import type { Measure, Vocabulary } from "./binding.js";
 import { Connection } from "./connection.js";
 import { abortError, BUSY, PageLmError } from "./errors.js";
 import { Generation, type GenerationOwner } from "./generation.js";
@@ -9,10 +10,12 @@ import { startHelpers, startWorker } from "./spawn.js";
 import type {
   BenchmarkOptions,
   BenchmarkReport,
+  ChatOptions,
   EmbedOptions,
   Estimate,
   GenerateOptions,
   LoadOptions,
+  Message,
   ModelInfo,
   Report,
   Score,
@@ -25,6 +28,7 @@ import type {
 interface Shared {
   active?: object | undefined;
   clone: number;
+  vocabulary?: Promise<Vocabulary>;
 }
 
 /**
@@ -50,6 +54,19 @@ export class Model {
   /** Which of the worker's clones this is. */
   readonly #clone: number;
   readonly #shared: Shared;
+  readonly #speaker: Speaker = {
+    info: () => this.info,
+    vocabulary: async () => {
+      this.#shared.vocabulary ??= (async () => (await this.#connection.ask({ type: "vocabulary" }, "vocabulary")).vocabulary)();
+      return this.#shared.vocabulary;
+    },
+    tokenize: async (text, plain) => {
+      const how = { addSpecial: false, parseSpecial: true, ends: true, plain } as const;
+      return toTokenRanges((await this.#connection.ask({ type: "tokenize", text, ...how }, "tokens")).tokens);
+    },
+    generate: (tokens, options) => this.generate(tokens, options),
+    text: [],
+  };
 
   private constructor(connection: Connection, info: ModelInfo, clone = 0, shared: Shared = { clone: 0 }) {
     this.#connection = connection;
@@ -108,6 +125,20 @@ export class Model {
   ): Promise<Estimate> {
     const { estimate } = await import("./estimate.js");
     return estimate(toSourceRef(source), { nCtx: toCount(nCtx, "nCtx"), cacheType: toCacheType(cacheType), signal });
+  }
+
+  /**
+   * The next answer in a conversation, by the model's own chat template. See {@link Answer}: nothing happens before its loop
+   * begins.
+   *
+   * # Errors
+   * `argument` where the template refuses these messages, by its own words; then as a {@link Generation}.
+   */
+  chat(messages: readonly Message[], options: ChatOptions = {}): Answer {
+    return new Answer(async () => {
+      const { beginChat } = await import("./chat.js");
+      return beginChat(this.#speaker, messages, options);
+    });
   }
 
   /** Continues a text, or a list of tokens. See {@link Generation}: nothing happens before its loop begins. */
