@@ -168,7 +168,7 @@ def facts_of(path):
 
 def facts_text(facts, logs):
     return f"{facts['parameters'] / 1e6:.1f} million parameters; trained on " + card.training(runs.summary(logs)) + (
-        ". All but the last of these runs made the story model, whose weights it began with." if len(logs) > 1 else ".")
+        ". It began with the weights of the run before." if len(logs) > 1 else ".")
 
 
 BARS = (("json", "parses", 0.90), ("json", "exact", 0.50), ("table", "exact", 0.60), ("python-write", "compiles, not trivial", 0.80))
