@@ -55,7 +55,7 @@ def main():
     p.add_argument("--small", action="store_true", help="a few of everything, written beside the weights")
     p.add_argument("--engine", help="the command `pagelm`; default: built here for this processor")
     p.add_argument("--tenth", default="out/tenth/story-q8_0.gguf", help="the same shape trained on a tenth of the tokens")
-    p.add_argument("--scaling", nargs="*", default=[], metavar="OUT", help="tasks: folders of shorter runs, for the scaling table")
+    p.add_argument("--scaling", nargs="*", default=[], metavar="OUT", help="tasks: folders of shorter runs, or an earlier model's evaluation-tasks.json, for the scaling table")
     p.add_argument("--stories260k", default="../../shared/models/stories260K-f32.gguf", help="a figure to stand beside")
 
     p = commands.add_parser("export", help="checkpoint → GGUF (F16, Q8_0, Q4_0, mixed), each run by the engine")

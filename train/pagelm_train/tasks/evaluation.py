@@ -222,6 +222,10 @@ def evaluate(args):
     report["scaling"] = []
     for folder in map(Path, args.scaling):
         print(folder, flush=True)
+        if folder.suffix == ".json":  # what an earlier model was found to do: its answers would be the same again
+            earlier = json.loads(folder.read_text(encoding="utf-8"))
+            report["scaling"].append({"tokens": earlier["training"][-1]["tokens"], "figures": earlier["models"][sampled]})
+            continue
         shorter = Engine(engine.program, folder / "answers", threads=args.threads)
         report["scaling"].append({"tokens": runs.summary(runs.chain(folder))[-1]["tokens"], "figures": measure(
             shorter, folder / models[sampled].name, chosen, frequent)})
