@@ -173,7 +173,7 @@ fn greedy(model: &Arc<Model>, prompt: &[u32], n: usize) -> Vec<u32> {
     let generation = Generation::new(Session::new(model.clone(), None).unwrap(), prompt, options).unwrap();
     let token = |step: pagelm::Result<Step>| match step.unwrap() {
         Step::Token { token, .. } => Some(token),
-        Step::Prefill { .. } => None,
+        Step::Prefill { .. } | Step::Logits => None,
     };
     generation.filter_map(token).collect()
 }

@@ -408,7 +408,7 @@ fn an_embedding_is_pooled_and_of_length_one() {
     let column = |i: usize| norms.0.iter().skip(i).step_by(d).map(|x| f64::from(*x));
     for (got, want) in [
         (&mean, unit((0..d).map(|i| column(i).sum()).collect())),
-        (&last, unit((0..d).map(|i| column(i).last().unwrap()).collect())),
+        (&last, unit((0..d).map(|i| column(i).next_back().unwrap()).collect())),
     ] {
         assert!(got.iter().zip(&want).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-6));
     }
