@@ -5,11 +5,12 @@
 //! and no other does. Rows are padded to a multiple of eight with zeros.
 
 use crate::error::{Error, Result};
-use crate::kernels::{self, Activation, Bf16x8, F16x8, Q4Kx8, Q4Tx8, Q4x8, Q6Kx8, Q8x8, Run, Submatrix};
+use crate::kernels::{self, Activation, Bf16x8, F16x8, Q4Kx8, Q4Tx8, Q4x8, Q5Kx8, Q6Kx8, Q8x8, Run, Submatrix};
 use crate::pool::Pool;
 use crate::quant::{Codebook, Format, run_of, value};
 use bytemuck::allocation::try_zeroed_vec;
 use bytemuck::{Pod, Zeroable, cast_slice, cast_slice_mut};
+use core::ops::Range;
 
 /// Weights in one of the packed layouts of [`crate::kernels`].
 #[derive(Debug)]
@@ -20,6 +21,7 @@ enum Packed {
     Q8(Vec<Q8x8>),
     Q4(Vec<Q4x8>),
     Q4K(Vec<Q4Kx8>),
+    Q5K(Vec<Q5Kx8>),
     Q6K(Vec<Q6Kx8>),
     Q4T(Vec<Q4Tx8>),
 }
@@ -34,6 +36,7 @@ macro_rules! with_packed {
             Packed::Q8($w) => $body,
             Packed::Q4($w) => $body,
             Packed::Q4K($w) => $body,
+            Packed::Q5K($w) => $body,
             Packed::Q6K($w) => $body,
             Packed::Q4T($w) => $body,
         }
@@ -130,35 +133,44 @@ impl Tensor {
     /// # Shapes
     /// `x`: \[T × columns\], the values that `inputs` stands for; `out`: \[T × rows\].
     pub fn matmul(&self, out: &mut [f32], x: &[f32], inputs: &mut Inputs, pool: &Pool) {
+        self.matmul_rows(0, self.rows, out, x, inputs, pool);
+    }
+
+    /// As [`matmul`](Self::matmul), with `n` rows from the `first` on, a multiple of eight. `out`: \[T × n\].
+    pub fn matmul_rows(&self, first: usize, n: usize, out: &mut [f32], x: &[f32], inputs: &mut Inputs, pool: &Pool) {
+        let rows = first..first + n;
         match &self.packed {
-            Packed::F32(w) => self.split(out, w, x, pool, kernels::matmul_f32),
-            Packed::F16(w) => self.split(out, w, x, pool, kernels::matmul_f16),
-            Packed::Bf16(w) => self.split(out, w, x, pool, kernels::matmul_bf16),
-            Packed::Q8(w) => self.split(out, w, inputs.quants(x, pool), pool, kernels::matmul_q8),
-            Packed::Q4(w) => self.split(out, w, inputs.quants(x, pool), pool, kernels::matmul_q4),
-            Packed::Q4K(w) => self.split(out, w, inputs.quants(x, pool), pool, kernels::matmul_q4k),
-            Packed::Q6K(w) => self.split(out, w, inputs.quants(x, pool), pool, kernels::matmul_q6k),
-            Packed::Q4T(w) => self.split(out, w, inputs.quants(x, pool), pool, kernels::matmul_q4t),
+            Packed::F32(w) => self.split(rows, out, w, x, pool, kernels::matmul_f32),
+            Packed::F16(w) => self.split(rows, out, w, x, pool, kernels::matmul_f16),
+            Packed::Bf16(w) => self.split(rows, out, w, x, pool, kernels::matmul_bf16),
+            Packed::Q8(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q8),
+            Packed::Q4(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q4),
+            Packed::Q4K(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q4k),
+            Packed::Q5K(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q5k),
+            Packed::Q6K(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q6k),
+            Packed::Q4T(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q4t),
         }
     }
 
     /// Has some groups of eight rows multiplied by each thread.
     fn split<W: Sync, X: Sync>(
         &self,
+        rows: Range<usize>,
         out: &mut [f32],
         w: &[W],
         x: &[X],
         pool: &Pool,
         matmul: fn(Submatrix<'_>, &[W], &[X]),
     ) {
-        let groups = self.rows.div_ceil(8);
+        let per_group = w.len().checked_div(self.rows.div_ceil(8)).unwrap_or(0);
+        let first = rows.start / 8;
+        let groups = rows.len().div_ceil(8);
         let n_parts = pool.n_parts(out.len().saturating_mul(self.columns));
-        let per_group = w.len().checked_div(groups).unwrap_or(0);
         // Many inputs are laid side by side once for each part, which should be little beside its products.
-        let least = if out.len() > self.rows { MIN_GROUPS } else { 1 };
+        let least = if out.len() > rows.len() { MIN_GROUPS } else { 1 };
         let per_part = groups.div_ceil(n_parts).max(least) * 8;
-        pool.grid(out, self.rows, [out.len(), per_part], &|_, part, place| {
-            let groups = part.columns.start / 8..part.columns.end.div_ceil(8);
+        pool.grid(out, rows.len(), [out.len(), per_part], &|_, part, place| {
+            let groups = first + part.columns.start / 8..first + part.columns.end.div_ceil(8);
             matmul(place, &w[groups.start * per_group..groups.end * per_group], x);
         });
     }
@@ -182,6 +194,7 @@ impl Tensor {
             Packed::Q8(w) => self.run_row(out, group, |block| w[block].run(lane)),
             Packed::Q4(w) => self.run_row(out, group, |block| w[block].run(lane)),
             Packed::Q4K(w) => self.run_row(out, group, |block| w[block].run(lane)),
+            Packed::Q5K(w) => self.run_row(out, group, |block| w[block].run(lane)),
             Packed::Q6K(w) => self.run_row(out, group, |block| w[block].run(lane)),
             Packed::Q4T(w) => {
                 for (out, block) in out.as_chunks_mut::<32>().0.iter_mut().zip(&w[group * (self.columns / 32)..]) {
@@ -247,7 +260,8 @@ impl Packed {
             Format::Q8_0 | Format::IQ4_NL => Packed::Q8(Vec::new()),
             Format::Q4_0 | Format::TQ1_0 | Format::TQ2_0 | Format::Q1_0 | Format::Q2_0 => Packed::Q4(Vec::new()),
             Format::Q4_1 | Format::Q4_K => Packed::Q4K(Vec::new()),
-            Format::Q5_0 | Format::Q5_1 | Format::Q2_K | Format::Q5_K | Format::Q6_K => Packed::Q6K(Vec::new()),
+            Format::Q5_0 | Format::Q5_1 | Format::Q5_K => Packed::Q5K(Vec::new()),
+            Format::Q2_K | Format::Q6_K => Packed::Q6K(Vec::new()),
             Format::IQ1_S | Format::IQ1_M | Format::IQ2_XXS | Format::IQ2_XS | Format::IQ2_S | Format::IQ3_XXS => {
                 Packed::Q4T(Vec::new())
             }
@@ -308,6 +322,14 @@ impl Buffer {
             Packed::Q8(w) => pack_runs(format, w, &self.raw, blocks, runs, Q8x8::put)?,
             Packed::Q4(w) => pack_runs(format, w, &self.raw, blocks, runs, Q4x8::put)?,
             Packed::Q4K(w) => pack_runs(format, w, &self.raw, blocks, runs, Q4Kx8::put)?,
+            Packed::Q5K(w) => {
+                let offset = if format == Format::Q5_0 { 16 } else { 0 };
+                let put = move |block: &mut Q5Kx8, row, run: &Run| {
+                    block.offset = offset;
+                    block.put(row, run);
+                };
+                pack_runs(format, w, &self.raw, blocks, runs, put)?
+            }
             Packed::Q6K(w) => pack_runs(format, w, &self.raw, blocks, runs, Q6Kx8::put)?,
             Packed::Q4T(w) => {
                 let book = Codebook::new(format);
@@ -384,7 +406,7 @@ fn pack_runs<B: Pod, R>(
     raw: &[u8],
     blocks: usize,
     read: impl Fn(&[u8], usize) -> Option<R>,
-    put: fn(&mut B, usize, &R),
+    put: impl Fn(&mut B, usize, &R),
 ) -> Result<()> {
     let layout = format.row();
     let runs_per_block = layout.block_len / 32;
@@ -413,6 +435,7 @@ impl Tensor {
             Packed::Q8(w) => w.iter().all(|w| w.d.iter().all(f16)),
             Packed::Q4(w) => w.iter().all(|w| w.d.iter().all(f16)),
             Packed::Q4K(w) => w.iter().all(|w| w.d.iter().chain(&w.dmin).all(f16)),
+            Packed::Q5K(w) => w.iter().all(|w| w.d.iter().chain(&w.dmin).all(f16)),
             Packed::Q6K(w) => w.iter().all(|w| w.d.iter().chain(&w.dmin).all(f16)),
             // Scales of MXFP4 are finite all, but not what they are multiplied to.
             Packed::Q4T(w) => w.iter().all(|w| {

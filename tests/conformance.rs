@@ -8,7 +8,7 @@
 mod common;
 
 use common::data::{always, floats, needs, read};
-use common::made::{self, Made, Shape};
+use common::made::{self, Made};
 use libtest_mimic::Arguments;
 use pagelm::kernels;
 use pagelm::model::{Model, Place, Site, Tap};
@@ -44,7 +44,6 @@ fn main() -> ExitCode {
         let story = concat!(env!("CARGO_MANIFEST_DIR"), "/www/models/story.gguf");
         guessing(&std::fs::read(story).unwrap(), &[Speculation::Lookup], 8);
     }));
-    trials.push(always("qwen2_logits_by_transformers", qwen2_logits));
     let most = [Format::Q6_K, Format::Q4_0, Format::Q8_0, Format::F16, Format::BF16];
     for format in FORMATS.iter().map(|row| row.format).filter(|format| *format != Format::F32) {
         let makes = [("llama", made::llama as fn(_, _) -> _), ("gpt2", made::gpt2), ("qwen2", made::qwen2)];
@@ -214,18 +213,6 @@ fn guessing(file: &[u8], sources: &[Speculation], n_tokens: u32) {
         }
         assert!(accepted > 0 && accepted < proposed, "{accepted} of {proposed}");
     }
-}
-
-/// A model made here, and made once more, from the same random numbers, by `tests/fixtures/qwen2.py`, which recorded what
-/// transformers computes with it in f64.
-fn qwen2_logits() {
-    let fixture: serde_json::Value = serde_json::from_str(include_str!("fixtures/qwen2.json")).unwrap();
-    let tokens: Vec<u32> = serde_json::from_value(fixture["tokens"].clone()).unwrap();
-    let want: Vec<f32> = serde_json::from_value(fixture["logits"].clone()).unwrap();
-    let shape =
-        Shape { n_layer: 2, n_embd: 64, n_head: 4, n_head_kv: 2, n_ff: 96, n_ctx: 64, n_pieces: 61, bytes: false };
-    let model = made::qwen2(shape, Format::F32).load();
-    within("qwen2 logits", deviation(&all_logits(&model, &tokens), &want), 2e-6);
 }
 
 const PARTIALS: &str = "models/gpt-nano-sort-t0-partials.json";

@@ -418,8 +418,6 @@ fn numbers_that_contradict_each_other() {
             ("ARCH.attention.head_count_kv", Value::Int(3), "format", "head"),
             ("ARCH.attention.key_length", Value::Int(1 << 24), "format", "head"),
             ("ARCH.attention.value_length", Value::Int(3), "unsupported", "heads"),
-            ("ARCH.expert_count", Value::Int(8), "unsupported", "experts"),
-            ("ARCH.attention.sliding_window", Value::Int(8), "unsupported", "sliding"),
             ("tokenizer.ggml.bos_token_id", Value::Int(8), "format", "bos_token_id is 8"),
             ("tokenizer.ggml.eos_token_id", Value::Int(1 << 31), "format", "eos_token_id"),
             ("tokenizer.ggml.tokens", made::strings(&["a"; 7]), "format", "7 tokens"),
@@ -435,13 +433,19 @@ fn numbers_that_contradict_each_other() {
     for (key, value, code, says) in [
         ("llama.rope.dimension_count", Value::Int(3), "format", "rope.dimension_count"),
         ("llama.rope.dimension_count", Value::Int(6), "format", "rope.dimension_count"),
-        ("llama.rope.scaling.type", Value::Str("yarn".into()), "unsupported", "yarn"),
+        ("llama.rope.scaling.type", Value::Str("zigzag".into()), "unsupported", "zigzag"),
+        ("llama.expert_count", Value::Int(8), "format", "expert_used_count"),
         ("tokenizer.ggml.scores", made::f32s([0.0; 7]), "format", "scores has 7"),
         ("tokenizer.ggml.scores", made::f32s([f32::NAN; 8]), "format", "scores"),
     ] {
         let mut damaged = made::llama(TINY, Format::F32);
         damaged.set(key, value);
         table.judge(key, &damaged.write(), Want::Refused(code, says));
+    }
+    for (key, says) in [("expert_count", "experts"), ("attention.sliding_window", "sliding")] {
+        let mut other = made::gpt2(TINY, Format::F32);
+        other.set(&format!("gpt2.{key}"), Value::Int(8));
+        table.judge(key, &other.write(), Want::Refused("unsupported", says));
     }
     let mut damaged = made::gpt2(TINY, Format::F32);
     damaged.set("gpt2.context_length", Value::Int(17));

@@ -48,7 +48,7 @@ const NO_STD: &[&str] = &["env", "fs", "io", "net", "os", "process", "thread", "
 const NO_MACROS: &[&str] = &["dbg", "eprint", "eprintln", "print", "println", "todo", "unimplemented"];
 
 /// Methods of floats whose result is not the same on every platform: the engine has its own `exp` and `tanh`, fills
-/// tables by the `libm` crate, and fuses no multiply-add. (`sqrt` is exact everywhere.)
+/// tables by functions of its own, and fuses no multiply-add. (`sqrt` is exact everywhere.)
 const NO_METHODS: &[&str] = &[
     "cos", "cosh", "exp", "exp_m1", "ln", "ln_1p", "log", "log10", "log2", "mul_add", "powf", "powi", "sin", "sin_cos",
     "sinh", "tan", "tanh",

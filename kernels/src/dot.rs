@@ -18,6 +18,10 @@ pub(crate) trait Dot: Copy {
     /// high.
     fn nibbles<const OFFSET: i32, const N: usize>(self, w: &[[u8; 32]; 4], x: [&Activation; N]) -> [Sums; N];
 
+    /// Σ (w − `offset`)·x over 32 columns. Weights are 0 ..= 31: the low four bits as in `nibbles`, and in bit i of `high` the
+    /// fifth bits of columns 4i ..
+    fn fives<const N: usize>(self, offset: i32, w: &[[u8; 32]; 4], high: &[u8; 32], x: [&Activation; N]) -> [Sums; N];
+
     /// Σ (w − 32)·x over columns 16·`half` .. 16·`half` + 16. Weights are 0 ..= 63.
     fn sixes<const N: usize>(self, w: &[[u8; 32]; 4], x: [&Activation; N], half: usize) -> [Sums; N];
 

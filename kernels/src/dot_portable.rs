@@ -45,6 +45,14 @@ impl Dot for Portable {
     }
 
     #[inline(always)]
+    fn fives<const N: usize>(self, offset: i32, w: &[[u8; 32]; 4], high: &[u8; 32], x: [&Activation; N]) -> [Sums; N] {
+        let fives: [[u8; 32]; 8] = core::array::from_fn(|step| {
+            core::array::from_fn(|i| w[step / 2][i] >> (step % 2 * 4) & 15 | (high[i] >> step & 1) << 4)
+        });
+        x.map(|x| add_steps(-offset * x.sum(), &fives, &x.q, |byte| byte as i8))
+    }
+
+    #[inline(always)]
     fn sixes<const N: usize>(self, w: &[[u8; 32]; 4], x: [&Activation; N], half: usize) -> [Sums; N] {
         x.map(|x| add_steps(-32 * i32::from(x.sums[half]), w, &x.q[16 * half..], |byte| byte as i8))
     }

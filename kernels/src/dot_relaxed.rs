@@ -78,9 +78,11 @@ pub fn tile<B: QuantBlock, const N: usize>(w: &[B], x: [&[Activation]; N]) -> [R
 
 /// All rows times many inputs.
 pub fn many<B: Unpack>(out: &mut Submatrix<'_>, w: &[B], x: &[Activation], row_len: usize) {
+    let offset = w.first().map_or(0, B::offset);
     match (FLIP.load(Ordering::Relaxed), B::QUANTS, B::SCALES) {
-        (NARROW, Quants::Nibbles, 0) => gemm_bytes(out, w, (x, B::OFFSET), row_len, 0, add_tile::<NarrowMany<false>>),
-        (NARROW, Quants::Nibbles, _) => gemm_bytes(out, w, (x, B::OFFSET), row_len, 0, add_tile::<NarrowMany<true>>),
+        (NARROW, Quants::Nibbles, 0) => gemm_bytes(out, w, (x, offset), row_len, 0, add_tile::<NarrowMany<false, 8>>),
+        (NARROW, Quants::Nibbles, _) => gemm_bytes(out, w, (x, offset), row_len, 0, add_tile::<NarrowMany<true, 8>>),
+        (NARROW, Quants::Fives, _) => gemm_bytes(out, w, (x, offset), row_len, 0, add_tile::<NarrowMany<true, 4>>),
         (NARROW, ..) => gemm_short(out, w, x, row_len),
         (flip, quants, scales) => {
             let add = match scales {
@@ -89,7 +91,7 @@ pub fn many<B: Unpack>(out: &mut Submatrix<'_>, w: &[B], x: &[Activation], row_l
                 _ => add_tile::<WideMany<2>>,
             };
             // Flipped, bytes have 128 or 0 added to them.
-            let (flip, offset) = if quants == Quants::Bytes { (flip, i32::from(flip)) } else { (0, B::OFFSET) };
+            let (flip, offset) = if quants == Quants::Bytes { (flip, i32::from(flip)) } else { (0, offset) };
             gemm_bytes(out, w, (x, offset), row_len, flip, add);
         }
     }
@@ -119,6 +121,18 @@ impl Dot for Wide {
             let [low, high] = nibbles(w);
             add_wide(&mut sums, low, x, 2 * pair);
             add_wide(&mut sums, high, x, 2 * pair + 1);
+        }
+        sums.map(|sums| sums.map(I4))
+    }
+
+    #[inline(always)]
+    fn fives<const N: usize>(self, offset: i32, w: &[[u8; 32]; 4], high: &[u8; 32], x: [&Activation; N]) -> [Sums; N] {
+        let mut sums = x.map(|x| [i32x4_splat(-offset * x.sum()); 2]);
+        let high = load(high);
+        for (pair, w) in w.iter().enumerate() {
+            for (i, w) in simd128::fives(w, high, pair).into_iter().enumerate() {
+                add_wide(&mut sums, w, x, 2 * pair + i);
+            }
         }
         sums.map(|sums| sums.map(I4))
     }
@@ -173,6 +187,24 @@ impl Dot for Narrow {
         })
     }
 
+    /// Four steps of two products each stay within 4 · 2 · 127 · 31 = 31,496.
+    #[inline(always)]
+    fn fives<const N: usize>(self, offset: i32, w: &[[u8; 32]; 4], high: &[u8; 32], x: [&Activation; N]) -> [Sums; N] {
+        let mut sums = x.map(|x| [i32x4_splat(-offset * x.sum()); 2]);
+        let high = load(high);
+        for (two, w) in w.as_chunks::<2>().0.iter().enumerate() {
+            let mut short = [[i16x8_splat(0); 2]; N];
+            for (i, w) in w.iter().enumerate() {
+                let pair = 2 * two + i;
+                for (i, w) in simd128::fives(w, high, pair).into_iter().enumerate() {
+                    add_narrow(&mut short, w, x, 2 * pair + i);
+                }
+            }
+            widen(&mut sums, short);
+        }
+        sums.map(|sums| sums.map(I4))
+    }
+
     /// Two steps of two products each stay within 2 · 2 · 127 · 63 = 32,004.
     #[inline(always)]
     fn sixes<const N: usize>(self, w: &[[u8; 32]; 4], x: [&Activation; N], half: usize) -> [Sums; N] {
@@ -181,11 +213,7 @@ impl Dot for Narrow {
             let mut short = [[i16x8_splat(0); 2]; N];
             add_narrow(&mut short, load(&w[0]), x, 4 * half + 2 * two);
             add_narrow(&mut short, load(&w[1]), x, 4 * half + 2 * two + 1);
-            for n in 0..N {
-                for half in 0..2 {
-                    sums[n][half] = i32x4_add(sums[n][half], i32x4_extadd_pairwise_i16x8(short[n][half]));
-                }
-            }
+            widen(&mut sums, short);
         }
         sums.map(|sums| sums.map(I4))
     }
@@ -193,6 +221,16 @@ impl Dot for Narrow {
     #[inline(always)]
     fn coded<const N: usize>(self, table: &[i8; 16], w: &[[u8; 32]; 2], x: [&Activation; N], half: usize) -> [Sums; N] {
         Simd128.coded(table, w, x, half)
+    }
+}
+
+/// Adds sums in 16 bits to those in 32.
+#[inline(always)]
+fn widen<const N: usize>(sums: &mut [[v128; 2]; N], short: [[v128; 2]; N]) {
+    for n in 0..N {
+        for half in 0..2 {
+            sums[n][half] = i32x4_add(sums[n][half], i32x4_extadd_pairwise_i16x8(short[n][half]));
+        }
     }
 }
 

@@ -63,6 +63,20 @@ impl Dot for Simd128 {
     }
 
     #[inline(always)]
+    fn fives<const N: usize>(self, offset: i32, w: &[[u8; 32]; 4], high: &[u8; 32], x: [&Activation; N]) -> [Sums; N] {
+        let high = load(high);
+        x.map(|x| {
+            let mut sums = start(-offset * x.sum());
+            for (pair, w) in w.iter().enumerate() {
+                let [low, up] = fives(w, high, pair);
+                add_step(&mut sums, low, x, 2 * pair);
+                add_step(&mut sums, up, x, 2 * pair + 1);
+            }
+            sums.map(close)
+        })
+    }
+
+    #[inline(always)]
     fn sixes<const N: usize>(self, w: &[[u8; 32]; 4], x: [&Activation; N], half: usize) -> [Sums; N] {
         x.map(|x| {
             let mut sums = start(-32 * i32::from(x.sums[half]));
@@ -100,6 +114,20 @@ pub fn load(w: &[u8; 32]) -> [v128; 2] {
 #[inline(always)]
 pub fn nibbles(w: v128) -> [v128; 2] {
     [v128_and(w, u8x16_splat(15)), v128_and(u16x8_shr(w, 4), u8x16_splat(15))]
+}
+
+/// The weights of steps `2 · pair` and `2 · pair + 1`: nibbles, and the fifth bits in bits `2 · pair` and `2 · pair + 1`.
+#[inline(always)]
+pub fn fives(w: &[u8; 32], high: [v128; 2], pair: usize) -> [[v128; 2]; 2] {
+    let [a, b] = load(w).map(nibbles);
+    let fifth = |high: v128, step: u32| {
+        let there = if step < 4 { u16x8_shl(high, 4 - step) } else { u16x8_shr(high, step - 4) };
+        v128_and(there, u8x16_splat(16))
+    };
+    core::array::from_fn(|i| {
+        let step = (2 * pair + i) as u32;
+        [v128_or(a[i], fifth(high[0], step)), v128_or(b[i], fifth(high[1], step))]
+    })
 }
 
 /// Columns `4 · step ..` of an input in 16 bits, twice.

@@ -39,7 +39,7 @@ pub(crate) fn exp4_below(x: F4) -> F4 {
 ///
 /// # Source
 /// `tanhf` in the Cephes library (S. Moshier).
-#[inline(always)]
+#[inline(never)] // once in the module: it costs more than the call
 fn tanh4(x: F4) -> F4 {
     let z = x.mul(x);
     let mut p = F4::splat(-5.704_988_7e-3);
@@ -114,6 +114,11 @@ pub fn add(xs: &mut [f32], ys: &[f32]) {
 /// `xs[i] *= factor`.
 pub fn scale(xs: &mut [f32], factor: f32) {
     map_in_place(xs, |x| x.mul(F4::splat(factor)));
+}
+
+/// A soft cap: `xs[i] = cap · tanh(xs[i] / cap)`.
+pub fn soft_cap(xs: &mut [f32], cap: f32) {
+    map_in_place(xs, |x| tanh4(x.div(F4::splat(cap))).mul(F4::splat(cap)));
 }
 
 /// Rotary positions, pairs of neighbours (GGUF architectures `llama` and relatives): turns x₂ᵢ and x₂ᵢ₊₁ by the angle

@@ -71,10 +71,7 @@ pub(crate) fn gemm<W: Weights>(
         for start in (0..row_len).step_by(CHUNK) {
             let n = CHUNK.min(row_len - start);
             for (tile, inputs) in inputs[..n_tiles].iter_mut().enumerate() {
-                for (k, inputs) in inputs[..n].iter_mut().enumerate() {
-                    let input = |i: usize| x.get((tile * TILE + i) * row_len + start + k).unwrap_or(&Activation::ZERO);
-                    *inputs = W::lay(core::array::from_fn(input), offset);
-                }
+                lay_tile::<W>(&mut inputs[..n], &x[tile * TILE * row_len..], offset, row_len, start);
             }
             for first in (0..rows).step_by(8) {
                 let block = first / 8 * row_len + start;
@@ -99,6 +96,15 @@ pub(crate) fn gemm<W: Weights>(
     }
 }
 
+/// Lays blocks `start` .. of the first inputs of `x` side by side; missing inputs are zeros.
+#[inline(never)]
+fn lay_tile<W: Weights>(to: &mut [W::Inputs], x: &[Activation], offset: i32, row_len: usize, start: usize) {
+    for (to, k) in to.iter_mut().zip(start..) {
+        let input = |i: usize| x.get(i * row_len + k).unwrap_or(&Activation::ZERO);
+        *to = W::lay(core::array::from_fn(input), offset);
+    }
+}
+
 /// Adds the shares of these blocks, in order.
 #[inline(never)]
 pub(crate) fn add_tile<W: Way>(w: &[W::Weights], x: &[<W::Weights as Weights>::Inputs], out: &mut [Rows; TILE]) {
@@ -118,11 +124,15 @@ pub(crate) fn add_tile<W: Way>(w: &[W::Weights], x: &[<W::Weights as Weights>::I
 fn load(out: &[f32]) -> Rows {
     match out.first_chunk::<8>() {
         Some(eight) => halves(eight).map(F4::load),
-        None => {
-            let (low, high) = out.split_at(out.len().min(4));
-            [F4::load_part(low), F4::load_part(high)]
-        }
+        None => load_part(out),
     }
+}
+
+#[cold] // the last rows of a matrix, once for all layouts
+fn load_part(out: &[f32]) -> Rows {
+    let mut eight = [0.0; 8];
+    eight[..out.len()].copy_from_slice(out);
+    halves(&eight).map(F4::load)
 }
 
 /// What a block's exact sums are multiplied with.
@@ -220,7 +230,8 @@ impl ShortWeights {
         for (step, q) in q.as_chunks_mut::<2>().0.iter_mut().enumerate() {
             for (i, bytes) in block.step(step).into_iter().enumerate() {
                 for (q, pairs) in q.iter_mut().zip(bytes.pairs()) {
-                    let pairs = if B::QUANTS == Quants::Bytes { pairs } else { pairs.sub(H8::splat(B::OFFSET as i16)) };
+                    let pairs =
+                        if B::QUANTS == Quants::Bytes { pairs } else { pairs.sub(H8::splat(block.offset() as i16)) };
                     let scaled = if B::SCALES > 0 { pairs.mul(scale[step / 4][i]) } else { pairs };
                     scaled.store(&mut q[i]);
                 }

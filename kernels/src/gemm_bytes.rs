@@ -82,29 +82,34 @@ pub(crate) fn gemm_bytes<B: Unpack>(
     gemm(out, (x, offset), row_len, &unpack, add);
 }
 
-/// Nibbles: sums of two products in 16 bits, which 32 columns do not fill: 8 · 2 · 127 · 15 = 30,480.
-pub(crate) struct NarrowMany<const SCALED: bool>;
+/// Sums of two products in 16 bits, for as many steps as cannot fill them: eight of nibbles, 8 · 2 · 127 · 15 = 30,480, and
+/// four of five bits, 4 · 2 · 127 · 31 = 31,496.
+pub(crate) struct NarrowMany<const SCALED: bool, const STEPS: usize>;
 
-impl<const SCALED: bool> Way for NarrowMany<SCALED> {
+impl<const SCALED: bool, const STEPS: usize> Way for NarrowMany<SCALED, STEPS> {
     type Weights = ByteWeights;
 
     const MINIMA: bool = SCALED;
 
     #[inline(always)]
     fn dots(w: &ByteWeights, x: &ByteInputs) -> [[I4; 2]; TILE] {
-        let mut shorts = [[i16x8_splat(0); 2]; TILE];
-        for (w, x) in w.q.iter().zip(&x.q) {
-            for (shorts, x) in shorts.iter_mut().zip(x) {
-                let x = splat(x);
-                for (short, w) in shorts.iter_mut().zip(w) {
-                    *short = i16x8_add(*short, i16x8_relaxed_dot_i8x16_i7x16(x, *w));
+        let mut dots = x.start[2].map(|start| [i32x4_splat(start); 2]);
+        for (w, x) in w.q.as_chunks::<STEPS>().0.iter().zip(x.q.as_chunks::<STEPS>().0) {
+            let mut shorts = [[i16x8_splat(0); 2]; TILE];
+            for (w, x) in w.iter().zip(x) {
+                for (shorts, x) in shorts.iter_mut().zip(x) {
+                    let x = splat(x);
+                    for (short, w) in shorts.iter_mut().zip(w) {
+                        *short = i16x8_add(*short, i16x8_relaxed_dot_i8x16_i7x16(x, *w));
+                    }
+                }
+            }
+            for (dots, shorts) in dots.iter_mut().zip(shorts) {
+                for (dot, short) in dots.iter_mut().zip(shorts) {
+                    *dot = i32x4_add(*dot, i32x4_extadd_pairwise_i16x8(short));
                 }
             }
         }
-        let dots = from_fn(|n| {
-            let start = i32x4_splat(x.start[2][n]);
-            shorts[n].map(|short| i32x4_add(start, i32x4_extadd_pairwise_i16x8(short)))
-        });
         if SCALED { scaled(dots, &w.scale[0]) } else { dots.map(|dots| dots.map(I4)) }
     }
 

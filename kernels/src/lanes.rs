@@ -87,6 +87,17 @@ mod imp {
             B16(u16x8_shr(self.0, by))
         }
 
+        /// As `shift_right`, to the left.
+        #[inline(always)]
+        pub fn shift_left(self, by: u32) -> B16 {
+            B16(u16x8_shl(self.0, by))
+        }
+
+        #[inline(always)]
+        pub fn or(self, b: B16) -> B16 {
+            B16(v128_or(self.0, b.0))
+        }
+
         /// Signed bytes in 16 bits: of each four the first two, and the last two.
         #[inline(always)]
         pub fn pairs(self) -> [H8; 2] {
@@ -335,6 +346,17 @@ mod imp {
         #[inline(always)]
         pub fn shift_right(self, by: u32) -> B16 {
             self.map_words(|word| word >> by)
+        }
+
+        /// As `shift_right`, to the left.
+        #[inline(always)]
+        pub fn shift_left(self, by: u32) -> B16 {
+            self.map_words(|word| word << by)
+        }
+
+        #[inline(always)]
+        pub fn or(self, b: B16) -> B16 {
+            B16(core::array::from_fn(|i| self.0[i] | b.0[i]))
         }
 
         /// Signed bytes in 16 bits: of each four the first two, and the last two.

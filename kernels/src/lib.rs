@@ -29,9 +29,11 @@ pub use attention::{TILE, attention_scores, attention_values, widen_f16, widen_q
 pub use elementwise::{
     add, exp, gelu, gelu_in_place, gelu_mul, rope_adjacent, rope_halves, scale, silu, silu_in_place,
 };
-pub use elementwise::{silu_mul, tanh};
-pub use matmul::{matmul_bf16, matmul_f16, matmul_f32, matmul_q4, matmul_q4k, matmul_q4t, matmul_q6k, matmul_q8};
-pub use packed::{Bf16x8, F16x8, Q4Kx8, Q4Tx8, Q4x8, Q6Kx8, Q8x8};
+pub use elementwise::{silu_mul, soft_cap, tanh};
+pub use matmul::{
+    matmul_bf16, matmul_f16, matmul_f32, matmul_q4, matmul_q4k, matmul_q4t, matmul_q5k, matmul_q6k, matmul_q8,
+};
+pub use packed::{Bf16x8, F16x8, Q4Kx8, Q4Tx8, Q4x8, Q5Kx8, Q6Kx8, Q8x8};
 pub use reduce::{add_scaled, dot, layer_norm, max_and_exp_sum, probability, rms_norm, softmax, sum};
 pub use run::{Codes, Run};
 pub use self_test::self_test;

@@ -13,13 +13,15 @@
 use crate::activation::Activation;
 use crate::dot::{self, Dot};
 use crate::lanes::F4;
-use crate::packed::{Bf16x8, F16x8, FloatBlock, Q4Kx8, Q4Tx8, Q4x8, Q6Kx8, Q8x8, QuantBlock, Rows};
+use crate::packed::{Bf16x8, F16x8, FloatBlock, Q4Kx8, Q4Tx8, Q4x8, Q5Kx8, Q6Kx8, Q8x8, QuantBlock, Rows};
 use crate::submatrix::Submatrix;
 use bytemuck::Pod;
-use core::ops::Range;
 
 /// From so many inputs on it pays to lay them side by side and unpack weights for all of them.
 const FEW: usize = 12;
+
+/// The inputs of the largest tile.
+const WIDEST: usize = 4;
 
 /// A packed layout that can be multiplied: its element, and what it is multiplied with.
 trait Layout: Pod {
@@ -29,14 +31,12 @@ trait Layout: Pod {
     /// Eight rows (`w`: one group, all columns) times `N` inputs of that many columns.
     fn tile<const N: usize>(w: &[Self], x: [&[Self::Input]; N]) -> [Rows; N];
 
-    /// All rows times many inputs.
-    fn many(out: &mut Submatrix<'_>, w: &[Self], x: &[Self::Input], row_len: usize) {
-        tiles::<Self, 4>(out, w, x, row_len);
-    }
+    /// All rows times at least [`FEW`] inputs.
+    fn many(out: &mut Submatrix<'_>, w: &[Self], x: &[Self::Input], row_len: usize);
 }
 
 macro_rules! layouts {
-    ($($matmul:ident: $layout:ty, $input:ty => $tile:path $(, $many:path)?);+ $(;)?) => {$(
+    ($($matmul:ident: $layout:ty, $input:ty => $tile:path, $many:path);+ $(;)?) => {$(
         impl Layout for $layout {
             type Input = $input;
             #[inline(always)]
@@ -44,11 +44,10 @@ macro_rules! layouts {
                 $tile(w, x)
             }
 
-            $(
-                fn many(out: &mut Submatrix<'_>, w: &[Self], x: &[$input], row_len: usize) {
-                    $many(out, w, x, row_len);
-                }
-            )?
+            #[inline(always)]
+            fn many(out: &mut Submatrix<'_>, w: &[Self], x: &[$input], row_len: usize) {
+                $many(out, w, x, row_len);
+            }
         }
 
         /// out\[t\]\[r\] = Σₖ w\[r\]\[k\] · x\[t\]\[k\].
@@ -66,11 +65,12 @@ layouts! {
     matmul_q8: Q8x8, Activation => dot::tile, dot::many;
     matmul_q4: Q4x8, Activation => dot::tile, dot::many;
     matmul_q4k: Q4Kx8, Activation => dot::tile, dot::many;
+    matmul_q5k: Q5Kx8, Activation => dot::tile, dot::many;
     matmul_q6k: Q6Kx8, Activation => dot::tile, dot::many;
-    matmul_q4t: Q4Tx8, Activation => dot::plain_tile;
-    matmul_f32: [f32; 8], f32 => float_tile;
-    matmul_f16: F16x8, f32 => float_tile;
-    matmul_bf16: Bf16x8, f32 => float_tile;
+    matmul_q4t: Q4Tx8, Activation => dot::plain_tile, by_fours;
+    matmul_f32: [f32; 8], f32 => float_tile, by_fours;
+    matmul_f16: F16x8, f32 => float_tile, by_fours;
+    matmul_bf16: Bf16x8, f32 => float_tile, by_fours;
 }
 
 /// Multiplies a packed matrix with T inputs; see [`matmul_f32`] and its like for the shapes.
@@ -79,23 +79,46 @@ fn matmul<L: Layout>(mut out: Submatrix<'_>, w: &[L], x: &[L::Input]) {
     if row_len == 0 {
         return;
     }
-    match x.len() / row_len {
-        0 => {}
-        1..FEW => tiles::<L, 2>(&mut out, w, x, row_len),
-        _ => L::many(&mut out, w, x, row_len),
+    if x.len() / row_len >= FEW {
+        L::many(&mut out, w, x, row_len);
+    } else {
+        by_tiles::<L, 2>(&mut out, w, x, row_len);
     }
 }
 
+/// Multiplies in tiles of four inputs.
+fn by_fours<L: Layout>(out: &mut Submatrix<'_>, w: &[L], x: &[L::Input], row_len: usize) {
+    by_tiles::<L, WIDEST>(out, w, x, row_len);
+}
+
 /// Multiplies in tiles of `N` inputs, and the inputs that are left one by one.
-fn tiles<L: Layout, const N: usize>(out: &mut Submatrix<'_>, w: &[L], x: &[L::Input], row_len: usize) {
-    let (rows, n) = (out.n_columns(), x.len() / row_len);
-    for (group, w) in w.chunks_exact(row_len).enumerate() {
-        let columns = group * 8..rows.min(group * 8 + 8);
-        for first in (0..n / N * N).step_by(N) {
-            put(out, first, &columns, L::tile::<N>(w, inputs(x, first, row_len)));
+#[inline(always)]
+fn by_tiles<L: Layout, const N: usize>(out: &mut Submatrix<'_>, w: &[L], x: &[L::Input], row_len: usize) {
+    tiles(out, x.len() / row_len, N, &|group, first, n, sums| {
+        let w = &w[group * row_len..][..row_len];
+        if n == N {
+            sums[..N].copy_from_slice(&L::tile::<N>(w, inputs(x, first, row_len)));
+        } else {
+            [sums[0]] = L::tile::<1>(w, inputs(x, first, row_len));
         }
-        for first in n / N * N..n {
-            put(out, first, &columns, L::tile::<1>(w, inputs(x, first, row_len)));
+    });
+}
+
+/// Has `tile` compute each group of eight rows for each `n` of the inputs, and for those that are left one by one. This loop
+/// is there once for all layouts.
+#[inline(never)]
+fn tiles(out: &mut Submatrix<'_>, n_inputs: usize, n: usize, tile: &dyn Fn(usize, usize, usize, &mut [Rows; WIDEST])) {
+    let mut sums = [[F4::splat(0.0); 2]; WIDEST];
+    let rows = out.n_columns();
+    for columns in (0..rows).step_by(8).map(|first| first..rows.min(first + 8)) {
+        let mut first = 0;
+        while first < n_inputs {
+            let n = if n_inputs - first < n { 1 } else { n };
+            tile(columns.start / 8, first, n, &mut sums);
+            for (i, sums) in sums[..n].iter().enumerate() {
+                store(&mut out.row(first + i)[columns.clone()], *sums);
+            }
+            first += n;
         }
     }
 }
@@ -103,13 +126,6 @@ fn tiles<L: Layout, const N: usize>(out: &mut Submatrix<'_>, w: &[L], x: &[L::In
 #[inline(always)]
 fn inputs<T, const N: usize>(x: &[T], first: usize, row_len: usize) -> [&[T]; N] {
     core::array::from_fn(|i| &x[(first + i) * row_len..][..row_len])
-}
-
-#[inline(always)]
-fn put<const N: usize>(out: &mut Submatrix<'_>, first: usize, columns: &Range<usize>, sums: [Rows; N]) {
-    for (i, sums) in sums.into_iter().enumerate() {
-        store(&mut out.row(first + i)[columns.clone()], sums);
-    }
 }
 
 /// Eight rows of quants times `N` inputs, by the given way of computing integer dot products.
@@ -124,15 +140,22 @@ pub(crate) fn quant_tile<D: Dot, B: QuantBlock, const N: usize>(dot: D, w: &[B],
 }
 
 /// Each block of 32 products is summed from zero, in order, and then added: blocks do not wait for one another.
-#[inline(never)]
+#[inline(always)]
 fn float_tile<B: FloatBlock, const N: usize>(w: &[B], x: [&[f32]; N]) -> [Rows; N] {
+    float_tile_of(w.len(), x, &|first, wide| wide.iter_mut().zip(&w[first..]).for_each(|(wide, w)| *wide = w.widen()))
+}
+
+/// [`float_tile`] of that many columns, whose weights `widen` gives from a column on.
+#[inline(never)]
+fn float_tile_of<const N: usize>(columns: usize, x: [&[f32]; N], widen: &dyn Fn(usize, &mut [Rows])) -> [Rows; N] {
     let mut sums = [[F4::splat(0.0); 2]; N];
-    let x = x.map(|x| &x[..w.len()]);
-    for (block, w) in w.chunks(32).enumerate() {
-        let x = x.map(|x| &x[block * 32..block * 32 + w.len()]);
+    let mut wide = [[F4::splat(0.0); 2]; 32];
+    for first in (0..columns).step_by(32) {
+        let n = (columns - first).min(32);
+        let x = x.map(|x| &x[first..first + n]);
+        widen(first, &mut wide[..n]);
         let mut share = [[F4::splat(0.0); 2]; N];
-        for (k, w) in w.iter().enumerate() {
-            let w = w.widen();
+        for (k, w) in wide[..n].iter().enumerate() {
             for n in 0..N {
                 let x = F4::splat(x[n][k]);
                 share[n] = [share[n][0].add(w[0].mul(x)), share[n][1].add(w[1].mul(x))];
@@ -152,7 +175,11 @@ pub(crate) fn store(out: &mut [f32], sums: Rows) {
         sums[0].store(&mut fours[0]);
         sums[1].store(&mut fours[1]);
     } else {
-        let [low, high] = sums.map(F4::to_array);
-        out.iter_mut().zip(low.into_iter().chain(high)).for_each(|(out, sum)| *out = sum);
+        store_part(out, sums.map(F4::to_array));
     }
+}
+
+#[cold] // the last rows of a matrix, once for all layouts
+fn store_part(out: &mut [f32], sums: [[f32; 4]; 2]) {
+    out.iter_mut().zip(sums.as_flattened()).for_each(|(out, sum)| *out = *sum);
 }

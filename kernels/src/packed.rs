@@ -5,6 +5,8 @@
 //!   Q8x8   d: 8 × f16 │ step 0: row 0 k 0..4, row 1 k 0..4, … row 7 k 0..4 │ step 1: k 4..8 │ … │ step 7: k 28..32
 //!   Q4x8   d: 8 × f16 │ pair 0: the nibbles of step 0 (low) and of step 1 (high) │ … │ pair 3
 //!   Q4Kx8  d: 8 × f16 │ dmin: 8 × f16 │ scale: 8 × i8 │ min: 8 × u8 │ pairs as in Q4x8
+//!   Q5Kx8  d: 8 × f16 │ dmin: 8 × f16 │ scale: 8 × i8 │ min: 8 × u8 │ offset: u16 │ pairs as in Q4x8 │ 32 × the fifth bits of
+//!          steps 0 to 7
 //!   Q6Kx8  d: 8 × f16 │ dmin: 8 × f16 │ scale: 2 × 8 × i8 │ min: 2 × 8 × u8 (for each 16 columns) │ steps as in Q8x8
 //!   Q4Tx8  d: 2 × 8 × f32 (for each 16 columns) │ table: 16 × i8 │ pairs as in Q4x8
 //!   floats k 0: row 0 … row 7 │ k 1: row 0 … row 7 │ …   (f32, f16 or bf16)
@@ -55,8 +57,27 @@ pub struct Q4Kx8 {
     pub q: [[u8; 32]; 4],
 }
 
-/// 8 rows × 32 columns of at most six bits with scales and minima for each 16 columns, in 10 bits a weight: Q6_K, Q5_K,
-/// Q5_0, Q5_1.
+/// 8 rows × 32 columns of five bits with minima, 6.56 bits a weight: Q5_K, Q5_0, Q5_1.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub struct Q5Kx8 {
+    /// Scales of the scales by row, as f16 bits.
+    pub d: [u16; 8],
+    /// Scales of the minima by row, as f16 bits.
+    pub dmin: [u16; 8],
+    /// Scales by row.
+    pub scale: [i8; 8],
+    /// Minima by row.
+    pub min: [u8; 8],
+    /// What has been added to all quants: 0 or 16, the same in a whole matrix.
+    pub offset: u16,
+    /// The quants' low four bits, as in [`Q4x8`].
+    pub q: [[u8; 32]; 4],
+    /// Their fifth bits: bit k / 4 of `high[row * 4 + k % 4]`.
+    pub high: [u8; 32],
+}
+
+/// 8 rows × 32 columns of at most six bits with scales and minima for each 16 columns, in 10 bits a weight: Q6_K, Q2_K.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub struct Q6Kx8 {
@@ -87,7 +108,7 @@ pub struct Q4Tx8 {
 }
 
 const _: () = assert!(size_of::<Q8x8>() == 272 && size_of::<Q4x8>() == 144 && size_of::<Q4Tx8>() == 208);
-const _: () = assert!(size_of::<Q4Kx8>() == 176 && size_of::<Q6Kx8>() == 320);
+const _: () = assert!(size_of::<Q4Kx8>() == 176 && size_of::<Q5Kx8>() == 210 && size_of::<Q6Kx8>() == 320);
 
 /// One number for each of eight rows: rows 0 to 3, rows 4 to 7.
 pub(crate) type Rows = [F4; 2];
@@ -107,18 +128,22 @@ pub(crate) enum Quants {
     Bytes,
     /// 0 ..= 15
     Nibbles,
+    /// 0 ..= 31
+    Fives,
     /// 0 ..= 63
     Sixes,
 }
 
 /// A layout whose blocks can be unpacked, for [`crate::gemm`].
 pub(crate) trait Unpack: QuantBlock {
-    /// What is added to the quants so that they are not negative; 0 where they are signed bytes.
-    const OFFSET: i32;
     /// What the quants are.
     const QUANTS: Quants;
     /// How many integer scales a row has for 32 columns: none, one, or one for each 16.
     const SCALES: usize;
+
+    /// What has been added to the quants so that they are not negative, the same in a whole matrix; 0 where they are signed
+    /// bytes.
+    fn offset(&self) -> i32;
 
     /// Scales of the scales.
     fn d(&self) -> Rows;
@@ -189,6 +214,26 @@ rows_as_runs!(Q4Kx8 as Run, block, row => Run {
     (block.d[row], block.dmin[row]) = (run.d, run.dmin);
     (block.scale[row], block.min[row]) = (run.scale[0], run.min[0]);
     put_nibbles(&mut block.q, row, run.q.map(|q| q as u8));
+});
+
+rows_as_runs!(Q5Kx8 as Run, block, row => {
+    let low = nibbles(&block.q, row);
+    let fifth = |k: usize| (block.high[row * 4 + k % 4] >> (k / 4) & 1) << 4;
+    Run {
+        d: block.d[row],
+        dmin: block.dmin[row],
+        scale: [block.scale[row]; 2],
+        min: [block.min[row]; 2],
+        q: core::array::from_fn(|k| (low[k] | fifth(k)) as i8 - block.offset as i8),
+    }
+}, run => {
+    (block.d[row], block.dmin[row]) = (run.d, run.dmin);
+    (block.scale[row], block.min[row]) = (run.scale[0], run.min[0]);
+    let q = run.q.map(|q| q.wrapping_add(block.offset as i8) as u8);
+    put_nibbles(&mut block.q, row, q);
+    for k in 0..4 {
+        block.high[row * 4 + k] = (0..8).map(|step| (q[step * 4 + k] >> 4 & 1) << step).sum();
+    }
 });
 
 rows_as_runs!(Q6Kx8 as Run, block, row => Run {
@@ -304,6 +349,26 @@ impl QuantBlock for Q4Kx8 {
     }
 }
 
+impl QuantBlock for Q5Kx8 {
+    #[inline(always)]
+    fn accumulate<D: Dot, const N: usize>(&self, dot: D, x: [&Activation; N], sums: &mut [Rows; N]) {
+        let d = halves(&self.d).map(F4::from_f16);
+        let scale = halves(&self.scale).map(I4::from_i8);
+        let dots = dot.fives(i32::from(self.offset), &self.q, &self.high, x);
+        for n in 0..N {
+            add_scaled(&mut sums[n], d, x[n].d, [dots[n][0].mul(scale[0]), dots[n][1].mul(scale[1])]);
+        }
+        // As in Q6Kx8.
+        if self.min != [0; 8] {
+            let (dmin, min) = (halves(&self.dmin).map(F4::from_f16), halves(&self.min).map(I4::from_u8));
+            for n in 0..N {
+                let sum = I4::splat(x[n].sum());
+                take_off(&mut sums[n], dmin, x[n].d, min.map(|min| min.mul(sum)));
+            }
+        }
+    }
+}
+
 impl QuantBlock for Q6Kx8 {
     #[inline(always)]
     fn accumulate<D: Dot, const N: usize>(&self, dot: D, x: [&Activation; N], sums: &mut [Rows; N]) {
@@ -399,9 +464,13 @@ fn byte_step(q: &[u8; 32]) -> [B16; 2] {
 }
 
 impl Unpack for Q8x8 {
-    const OFFSET: i32 = 0;
     const QUANTS: Quants = Quants::Bytes;
     const SCALES: usize = 0;
+
+    #[inline(always)]
+    fn offset(&self) -> i32 {
+        0
+    }
 
     #[inline(always)]
     fn d(&self) -> Rows {
@@ -415,9 +484,13 @@ impl Unpack for Q8x8 {
 }
 
 impl Unpack for Q4x8 {
-    const OFFSET: i32 = 8;
     const QUANTS: Quants = Quants::Nibbles;
     const SCALES: usize = 0;
+
+    #[inline(always)]
+    fn offset(&self) -> i32 {
+        8
+    }
 
     #[inline(always)]
     fn d(&self) -> Rows {
@@ -431,9 +504,13 @@ impl Unpack for Q4x8 {
 }
 
 impl Unpack for Q4Kx8 {
-    const OFFSET: i32 = 0;
     const QUANTS: Quants = Quants::Nibbles;
     const SCALES: usize = 1;
+
+    #[inline(always)]
+    fn offset(&self) -> i32 {
+        0
+    }
 
     #[inline(always)]
     fn d(&self) -> Rows {
@@ -456,10 +533,45 @@ impl Unpack for Q4Kx8 {
     }
 }
 
+impl Unpack for Q5Kx8 {
+    const QUANTS: Quants = Quants::Fives;
+    const SCALES: usize = 1;
+
+    #[inline(always)]
+    fn offset(&self) -> i32 {
+        i32::from(self.offset)
+    }
+
+    #[inline(always)]
+    fn d(&self) -> Rows {
+        halves(&self.d).map(F4::from_f16)
+    }
+
+    #[inline(always)]
+    fn step(&self, step: usize) -> [B16; 2] {
+        let [low, high] = [nibble_step(&self.q, step), byte_step(&self.high)];
+        core::array::from_fn(|i| low[i].or(high[i].shift_right(step as u32).and(1).shift_left(4)))
+    }
+
+    #[inline(always)]
+    fn scale(&self, _half: usize) -> Sums {
+        halves(&self.scale).map(I4::from_i8)
+    }
+
+    #[inline(always)]
+    fn minima(&self) -> Option<Minima<'_>> {
+        (self.min != [0; 8]).then_some(Minima { dmin: &self.dmin, min: [&self.min; 2] })
+    }
+}
+
 impl Unpack for Q6Kx8 {
-    const OFFSET: i32 = 32;
     const QUANTS: Quants = Quants::Sixes;
     const SCALES: usize = 2;
+
+    #[inline(always)]
+    fn offset(&self) -> i32 {
+        32
+    }
 
     #[inline(always)]
     fn d(&self) -> Rows {

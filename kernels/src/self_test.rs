@@ -5,10 +5,10 @@
 //! it is trusted.
 
 use crate::activation::Activation;
-use crate::packed::{Q4Kx8, Q4x8, Q6Kx8, Q8x8};
+use crate::packed::{Q4Kx8, Q4x8, Q5Kx8, Q6Kx8, Q8x8};
 use crate::run::Run;
 use crate::submatrix::Submatrix;
-use crate::{dot, matmul_q4, matmul_q4k, matmul_q6k, matmul_q8, oracle};
+use crate::{dot, matmul_q4, matmul_q4k, matmul_q5k, matmul_q6k, matmul_q8, oracle};
 use bytemuck::{Pod, cast_slice_mut};
 
 const BLOCKS: usize = 3;
@@ -41,6 +41,7 @@ fn computes_as_the_oracle() -> bool {
     agrees(noise, x, |w: &mut Q8x8| w.d = D, matmul_q8, Q8x8::run)
         && agrees(noise, x, |w: &mut Q4x8| w.d = D, matmul_q4, Q4x8::run)
         && agrees(noise, x, |w: &mut Q4Kx8| (w.d, w.dmin) = (D, D), matmul_q4k, Q4Kx8::run)
+        && agrees(noise, x, |w: &mut Q5Kx8| (w.d, w.dmin, w.offset) = (D, D, 16), matmul_q5k, Q5Kx8::run)
         && agrees(noise, x, six_bits, matmul_q6k, Q6Kx8::run)
 }
 

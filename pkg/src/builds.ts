@@ -71,21 +71,8 @@ export async function openHelper({ build, module, memory }: Shared): Promise<Bin
 // kernels keep their sums on it and little else; whole pages of wasm memory
 const HELPER_STACK_BYTES = 1 << 18;
 
-/**
- * Opens a build to `nThreads` threads and starts the others, which come when they come. Returns how many there may be: a
- * browser does not start workers for a package from another origin.
- */
-export function startHelpers(binding: Binding, build: Build, nThreads: number): number {
+/** Opens a build to `nThreads` threads: what the helpers' instances are made of, or `undefined` for a build without threads. */
+export function share(binding: Binding, build: Build, nThreads: number): Shared | undefined {
   const [module, memory] = binding.share?.(nThreads) ?? [];
-  let n = 1;
-  try {
-    for (; module && memory && n < nThreads; n += 1) {
-      // bundlers look for exactly this expression
-      const helper = new Worker(new URL("./helper.js", import.meta.url), { type: "module", name: "pagelm helper" });
-      helper.postMessage({ build, module, memory } satisfies Shared);
-    }
-  } catch (thrown) {
-    console.warn("pagelm computes with fewer threads:", thrown);
-  }
-  return n;
+  return module && memory && { build, module, memory };
 }

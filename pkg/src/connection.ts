@@ -19,6 +19,7 @@ type Handler = (response: Response) => void;
 export class Connection {
   readonly #worker: WorkerLike;
   readonly #handlers = new Map<number, Handler>();
+  readonly #helpers: Pick<Worker, "terminate">[] = [];
   readonly #waiting = new AbortController();
   #lastId = 0;
   #ended: PageLmError | undefined;
@@ -58,6 +59,12 @@ export class Connection {
     if (!this.#ended) this.#worker.postMessage(message);
   }
 
+  /** Takes a worker that helps this connection's: they end together. */
+  keep(helper: Pick<Worker, "terminate">): void {
+    if (this.#ended) helper.terminate();
+    else this.#helpers.push(helper);
+  }
+
   /** Forgets a request: its later responses are dropped. */
   release(id: number): void {
     this.#handlers.delete(id);
@@ -89,7 +96,7 @@ export class Connection {
     if (this.#ended) return;
     this.#ended = error;
     this.#waiting.abort();
-    this.#worker.terminate();
+    for (const worker of [this.#worker, ...this.#helpers]) worker.terminate();
     const open = [...this.#handlers];
     this.#handlers.clear();
     for (const [id, handler] of open) handler({ type: "failed", id, error: toWire(error) });

@@ -80,11 +80,7 @@ const here: Abilities = {
 /** More threads than this share the memory's bandwidth without being faster. */
 const MOST_THREADS = 8;
 
-/**
- * How many threads there may be: as many as are `wanted`, else as there are cores. In Firefox one, unless more are wanted:
- * version 153 was seen to leave a load unanswered, once in some hundred, among loads half of which had threads.
- */
-export function mostThreads(wanted?: number, navigator = globalThis.navigator): number {
-  const isFirefox = / Firefox\//.test(navigator?.userAgent ?? "");
-  return wanted ?? (isFirefox ? 1 : Math.min(navigator?.hardwareConcurrency || 1, MOST_THREADS));
+/** How many threads there may be: as many as are `wanted`, else as there are cores. */
+export function mostThreads(wanted?: number, cores = globalThis.navigator?.hardwareConcurrency): number {
+  return wanted ?? Math.min(cores || 1, MOST_THREADS);
 }

@@ -2,6 +2,7 @@ import { benchmark } from "./benchmark.js";
 import type { Engine, Step } from "./binding.js";
 import { BUSY, isFatal, PageLmError, toPageLmError, toWire } from "./errors.js";
 import type { Build } from "./features.js";
+import type { Shared } from "./helper.js";
 import { loadEngine } from "./load.js";
 import type { Measured, Request, Response } from "./protocol.js";
 import { Threads } from "./threads.js";
@@ -112,7 +113,9 @@ export class Host {
   async #open({ id, source, nCtx, cacheType, build, threads }: Extract<Request, { type: "load" }>): Promise<void> {
     const onProgress = (progress: { receivedBytes: number; totalBytes: number | undefined }) =>
       this.#post({ type: "progress", id, ...progress });
-    const loaded = await this.#load(source, { nCtx, cacheType, build, threads, onProgress });
+    // By the page: in Firefox 153 a worker that starts a worker hangs now and then.
+    const startHelpers = (shared: Shared, n: number) => this.#post({ type: "share", id, shared, n });
+    const loaded = await this.#load(source, { nCtx, cacheType, build, threads, onProgress, startHelpers });
     this.#engine = this.#engines[0] = loaded.engine;
     this.#build = loaded.build;
     const { nThreads, setThreads } = loaded.binding;

@@ -1,8 +1,9 @@
 import type { Binding, Engine, Loader } from "./binding.js";
-import { openBuild, openFirst, startHelpers } from "./builds.js";
+import { openBuild, openFirst, share } from "./builds.js";
 import { type ChunkReader, readChunks } from "./chunks.js";
 import { abortError, PageLmError, toPageLmError } from "./errors.js";
-import { type Build, chooseBuilds, hasThreads, mostThreads } from "./features.js";
+import { type Build, chooseBuilds, mostThreads } from "./features.js";
+import type { Shared } from "./helper.js";
 import type { EngineChoices } from "./protocol.js";
 import { checkFirstBytes, openSource, type OpenSource, type SourceRef } from "./source.js";
 import type { Progress } from "./types.js";
@@ -11,6 +12,8 @@ import type { Progress } from "./types.js";
 export interface EngineLoadOptions extends EngineChoices {
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: Progress) => void) | undefined;
+  /** Starts that many helpers, which come when they come. Without it there is one thread. */
+  startHelpers?: (shared: Shared, n: number) => void;
 }
 
 /** An engine and the build that it is. */
@@ -41,7 +44,9 @@ export async function loadEngine(
   const opening = openSource(source, options.signal);
   try {
     const [{ binding, build }, opened] = await Promise.all([openFirst(builds, open), opening]);
-    const threads = hasThreads(build) ? startHelpers(binding, build, nThreads) : 1;
+    const shared = options.startHelpers && nThreads > 1 && share(binding, build, nThreads);
+    if (shared) options.startHelpers?.(shared, nThreads - 1);
+    const threads = shared ? nThreads : 1;
     return { engine: await pour(binding, opened, source, options), build, binding, threads };
   } catch (thrown) {
     opening.then(({ chunks }) => chunks.cancel()).catch(() => {}); // a stream that is being read is cancelled by its reader

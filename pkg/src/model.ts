@@ -5,7 +5,7 @@ import { Generation, type GenerationOwner } from "./generation.js";
 import { type Prompt, toCacheType, toCount, toThreads, toTokenRanges, toTokens, wellFormed } from "./options.js";
 import type { Response } from "./protocol.js";
 import { toSourceRef } from "./source.js";
-import { startWorker } from "./spawn.js";
+import { startHelpers, startWorker } from "./spawn.js";
 import type {
   BenchmarkOptions,
   BenchmarkReport,
@@ -79,6 +79,7 @@ export class Model {
     try {
       const request = { type: "load", source: ref, nCtx, cacheType, build: options.build, threads } as const;
       const { info } = await connection.ask(request, "loaded", (response: Response) => {
+        if (response.type === "share") startHelpers(response.shared, response.n, (helper) => connection.keep(helper));
         if (response.type !== "progress") return;
         onProgress?.({ receivedBytes: response.receivedBytes, totalBytes: response.totalBytes });
       });

@@ -3,7 +3,7 @@
  * that it answers. Two lines never cross a generation's end: a `cancel` for an id that is no longer running is ignored.
  *
  * ```text
- * load       → progress … → loaded
+ * load       → share, progress … → loaded              (share: where other threads can compute too)
  * generate   → started → prefill … → token … → end     (or stopped, after a cancel)
  *   more     grants further tokens; without it the worker stops and waits
  *   choose   asks for the logits of the next token, with `editsLogits`; answered by `chosen`
@@ -20,6 +20,7 @@
 import type { CacheType, EngineOptions, EngineStop, Measure } from "./binding.js";
 import type { WireError } from "./errors.js";
 import type { Build } from "./features.js";
+import type { Shared } from "./helper.js";
 import type { SourceRef } from "./source.js";
 import type { BenchmarkReport, ModelInfo, Report } from "./types.js";
 
@@ -54,6 +55,7 @@ export type Request =
 /** From the worker to the page. */
 export type Response =
   | { type: "progress"; id: number; receivedBytes: number; totalBytes: number | undefined }
+  | { type: "share"; id: number; shared: Shared; n: number }
   | { type: "loaded"; id: number; info: ModelInfo }
   | { type: "started"; id: number; promptTokens: number[]; reusedTokens: number; seed: number }
   | { type: "prefill"; id: number; done: number; total: number }

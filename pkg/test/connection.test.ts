@@ -55,3 +55,14 @@ test("what a callback throws rejects the request", async () => {
   worker.onmessage?.({ data: { type: "progress", id: 1, receivedBytes: 1, totalBytes: 1 } } as MessageEvent);
   await expect(asked).rejects.toThrowError("mine");
 });
+
+test("helpers end with the worker that they help", () => {
+  const worker = new FakeWorker();
+  const connection = new Connection(worker, undefined);
+  const helpers = [1, 2].map(() => ({ ended: false, terminate() { this.ended = true; } }));
+  connection.keep(helpers[0]!);
+  expect(helpers[0]?.ended).toBe(false);
+  connection.end(new PageLmError("disposed", "over"));
+  connection.keep(helpers[1]!);
+  expect(worker.terminated && helpers.every(({ ended }) => ended)).toBe(true);
+});

@@ -1,63 +1,25 @@
 //! The shape of a model and its switches: everything about an architecture that the forward pass asks.
 
-use crate::error::{Error, Result, number, shown};
-use crate::gguf::{Gguf, Metadata, Value};
+use super::architecture::{Activation, Architecture, LocalRope, Norm, Window, architecture, part};
+use super::keys::{Keys, MAX_DIM};
+use super::math;
+use super::rope::Rope;
+use crate::error::{Error, Result};
+use crate::gguf::{Array, Gguf, Value, ValueType};
 
-/// How a layer's input is normalised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Norm {
-    /// Root mean square, with a weight.
-    Rms,
-    /// Mean and variance, with a weight and perhaps a bias.
-    Layer,
-}
-
-/// Which values of a head a rotary position turns together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pairing {
-    /// Neighbours: (0, 1), (2, 3), …
-    Adjacent,
-    /// Halves: (0, n/2), (1, n/2 + 1), …
-    Halves,
-}
-
-/// The feed-forward network's nonlinearity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    /// x · sigmoid(x)
-    Silu,
-    /// GELU in its tanh form.
-    Gelu,
-}
-
-/// One architecture: a name and its switches. What a file shows by itself (biases, a tied output, fused tensors, a gated
-/// feed-forward network) is detected and not listed.
-#[derive(Debug)]
-struct Architecture {
-    name: &'static str,
-    norm: Norm,
-    rope: Option<Pairing>,
-    activation: Activation,
-}
-
-/// Every architecture that can be run. A new one is a row here and a fixture in `tests/`.
-static ARCHITECTURES: &[Architecture] = &[
-    Architecture { name: "llama", norm: Norm::Rms, rope: Some(Pairing::Adjacent), activation: Activation::Silu },
-    Architecture { name: "qwen2", norm: Norm::Rms, rope: Some(Pairing::Halves), activation: Activation::Silu },
-    Architecture { name: "gpt2", norm: Norm::Layer, rope: None, activation: Activation::Gelu },
-];
-
-/// Rotary positions.
+/// A mixture of experts: feed-forward networks of which each token takes a few.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rope {
-    /// Which values are turned together.
-    pub pairing: Pairing,
-    /// How many values of each head are turned; even.
-    pub n_rot: usize,
-    /// The base of the geometric row of frequencies.
-    pub freq_base: f32,
-    /// Positions are multiplied by this (linear scaling); 1 where there is none.
-    pub freq_scale: f32,
+pub struct Experts {
+    /// How many there are.
+    pub n: usize,
+    /// How many of them each token takes: those that its router finds most probable.
+    pub n_used: usize,
+    /// Width of each.
+    pub n_ff: usize,
+    /// Whether the probabilities of those that are taken are made to add up to 1.
+    pub normalised: bool,
+    /// What these probabilities are multiplied by.
+    pub scale: f32,
 }
 
 /// The shape of a model and its switches.
@@ -88,16 +50,48 @@ pub struct Config {
     pub norm: Norm,
     /// Added under the root of the normalisation.
     pub norm_eps: f32,
-    /// Rotary positions; `None` for learned ones.
+    /// Rotary positions; `None` for learned ones, or none.
     pub rope: Option<Rope>,
+    /// The rotary positions of local layers, where these turn otherwise.
+    pub local_rope: Option<Rope>,
+    /// Each layer whose number, counted from 1, is a multiple of this turns nothing; 0: all turn.
+    pub unturned_step: usize,
     /// The feed-forward network's nonlinearity.
     pub activation: Activation,
+    /// Whether the feed-forward network's gate and up projection lie in one matrix, the gate first.
+    pub fused_gate: bool,
+    /// Whether the feed-forward network reads the layer's input instead of what attention has added to.
+    pub parallel: bool,
+    /// A mixture of experts in place of the one feed-forward network.
+    pub experts: Option<Experts>,
+    /// How many positions a local layer sees, its own included.
+    pub window: usize,
+    /// Which layers are local; those past its end are not.
+    pub local_layers: Vec<bool>,
+    /// What scores are multiplied by.
+    pub attention_scale: f32,
+    /// c: scaled scores become c · tanh(score / c).
+    pub attention_softcap: Option<f32>,
+    /// The slope of the first head's bias by distance (ALiBi) is 2 to the −this · 2 / H or so.
+    pub max_alibi_bias: Option<f32>,
+    /// Queries, keys and values are kept within ± this.
+    pub clamp_kqv: Option<f32>,
+    /// What embeddings are multiplied by.
+    pub embedding_scale: f32,
+    /// What each branch is multiplied by before it is added to the residual stream.
+    pub residual_scale: f32,
+    /// What logits are multiplied by.
+    pub logit_scale: f32,
+    /// c: scaled logits become c · tanh(logit / c).
+    pub logit_softcap: Option<f32>,
+    /// Which parts each layer must have, and may have.
+    pub(super) parts: [u16; 2],
 }
 
-/// Widest value that a dimension in the metadata may have; keeps every product of two within 64 bits.
-const MAX_DIM: u32 = 1 << 24;
 /// Most layers.
 const MAX_LAYERS: u32 = 1024;
+/// Most experts of a layer.
+const MAX_EXPERTS: usize = 1024;
 
 impl Config {
     /// Reads the shape from a header.
@@ -106,9 +100,8 @@ impl Config {
     /// `Unsupported` for an architecture or a feature that cannot be run, `Format` for keys that are missing, of the
     /// wrong type, or contradict each other.
     pub fn from_gguf(gguf: &Gguf) -> Result<Config> {
-        let architecture = architecture(&gguf.metadata)?;
-        let keys = Keys { metadata: &gguf.metadata, prefix: architecture.name };
-        keys.refuse_what_is_not_built()?;
+        let row = architecture(&gguf.metadata)?;
+        let keys = Keys { metadata: &gguf.metadata, prefix: row.name };
         let n_embd = keys.dim("embedding_length", MAX_DIM)?;
         let n_head = keys.dim("attention.head_count", MAX_DIM)?;
         let n_head_kv = keys.optional_dim("attention.head_count_kv")?.unwrap_or(n_head);
@@ -122,24 +115,53 @@ impl Config {
         if keys.optional_dim("attention.value_length")?.is_some_and(|n| n != head_dim) {
             return Err(Error::Unsupported("heads whose values are wider than their keys cannot be run yet".into()));
         }
-        let epsilon = match architecture.norm {
+        let epsilon = match row.norm {
             Norm::Rms => "attention.layer_norm_rms_epsilon",
             Norm::Layer => "attention.layer_norm_epsilon",
         };
+        let (n_layer, n_ff) = (keys.dim("block_count", MAX_LAYERS)?, keys.dim("feed_forward_length", MAX_DIM)?);
+        let experts = experts(&keys, row, n_ff)?;
+        let (window, local_layers) = local_layers(&keys, row, n_layer)?;
+        let rope = row.rope.map(|pairing| Rope::from_keys(&keys, pairing, head_dim)).transpose()?;
+        let usual = 1.0 / (head_dim as f32).sqrt();
+        let by_width = n_layer == row.n_layer_scaled_by_width;
+        let usual = if by_width { 1.0 / ((n_embd / n_head) as f32).sqrt() } else { usual };
         Ok(Config {
-            architecture: architecture.name,
-            n_layer: keys.dim("block_count", MAX_LAYERS)?,
+            architecture: row.name,
+            n_layer,
             n_embd,
             n_head,
             n_head_kv,
             head_dim,
-            n_ff: keys.dim("feed_forward_length", MAX_DIM)?,
+            n_ff,
             n_vocab: n_vocab(gguf)?,
             n_ctx_train: keys.dim("context_length", u32::MAX)?,
-            norm: architecture.norm,
+            norm: row.norm,
             norm_eps: keys.f32(epsilon)?.ok_or_else(|| keys.missing(epsilon))?,
-            rope: architecture.rope.map(|pairing| keys.rope(pairing, head_dim)).transpose()?,
-            activation: architecture.activation,
+            local_rope: local_rope(&keys, row, rope.as_ref())?,
+            rope,
+            unturned_step: row.unturned_step,
+            activation: row.activation,
+            fused_gate: row.fused_gate,
+            parallel: row.parallel_by_key && keys.metadata.bool(&keys.name("use_parallel_residual"))? != Some(false),
+            experts,
+            window,
+            local_layers,
+            attention_scale: keys.f32_or_0("attention.scale")?.unwrap_or(usual),
+            attention_softcap: keys.f32_or_0("attn_logit_softcapping")?,
+            max_alibi_bias: keys.f32_or_0("attention.max_alibi_bias")?,
+            clamp_kqv: keys.f32_or_0("attention.clamp_kqv")?,
+            embedding_scale: match row.scaled_embedding {
+                true => (n_embd as f32).sqrt(),
+                false => keys.factor("embedding_scale")?,
+            },
+            residual_scale: keys.factor("residual_scale")?,
+            logit_scale: 1.0 / keys.factor("logit_scale")?,
+            logit_softcap: keys.f32_or_0("final_logit_softcapping")?,
+            parts: match experts {
+                Some(_) => [row.needs & !(part::DENSE | part::GATE) | part::EXPERTS, row.may],
+                None => [row.needs, row.may & !part::EXPERTS],
+            },
         })
     }
 
@@ -152,17 +174,33 @@ impl Config {
     pub fn n_q(&self) -> usize {
         self.n_head * self.head_dim
     }
-}
 
-fn architecture(metadata: &Metadata) -> Result<&'static Architecture> {
-    let Some(name) = metadata.str("general.architecture")? else {
-        return Err(Error::Format("the metadata key general.architecture is missing: this is no model file".into()));
-    };
-    ARCHITECTURES.iter().find(|row| row.name == name).ok_or_else(|| {
-        let known: Vec<&str> = ARCHITECTURES.iter().map(|row| row.name).collect();
-        let name = shown(name);
-        Error::Unsupported(format!("the architecture \"{name}\" cannot be run; these can: {}", known.join(", ")))
-    })
+    /// How many positions a layer sees, its own included.
+    pub fn n_seen(&self, layer: usize) -> usize {
+        if self.is_local(layer) { self.window } else { usize::MAX }
+    }
+
+    /// Whether a layer sees only the last positions.
+    pub(super) fn is_local(&self, layer: usize) -> bool {
+        self.local_layers.get(layer).copied().unwrap_or(false)
+    }
+
+    /// Width of the widest feed-forward network: F, or that of an expert.
+    pub(super) fn widest_ff(&self) -> usize {
+        self.experts.map_or(self.n_ff, |experts| experts.n_ff)
+    }
+
+    /// The slope of a head's bias by distance: 0 where there is none.
+    ///
+    /// # Source
+    /// Press et al. 2021, ALiBi, <https://arxiv.org/abs/2108.12409>
+    pub(super) fn slope(&self, head: usize) -> f32 {
+        let Some(max) = self.max_alibi_bias else { return 0.0 };
+        // The slopes of a power of two of heads; those of the heads past it lie between them.
+        let n = 1_usize << self.n_head.ilog2();
+        let steps = if head < n { (head + 1) as f64 } else { (head - n) as f64 + 0.5 };
+        math::pow(2.0, -f64::from(max) * steps / n as f64) as f32
+    }
 }
 
 /// V, from the embedding; the tokenizer's list, where there is one, must agree.
@@ -190,96 +228,54 @@ fn n_vocab(gguf: &Gguf) -> Result<usize> {
     Ok(n_vocab as usize)
 }
 
-/// The keys of one architecture, which all begin with its name.
-struct Keys<'a> {
-    metadata: &'a Metadata,
-    prefix: &'static str,
-}
-
-impl Keys<'_> {
-    fn name(&self, key: &str) -> String {
-        format!("{}.{key}", self.prefix)
-    }
-
-    fn missing(&self, key: &str) -> Error {
-        Error::Format(format!("the metadata key {} is missing", self.name(key)))
-    }
-
-    fn f32(&self, key: &str) -> Result<Option<f32>> {
-        match self.metadata.f32(&self.name(key))? {
-            Some(x) if !x.is_finite() || x <= 0.0 => {
-                Err(Error::Format(format!("{} is {}; it must be a positive number", self.name(key), number(x))))
-            }
-            x => Ok(x),
-        }
-    }
-
-    fn dim(&self, key: &str, max: u32) -> Result<usize> {
-        self.bounded(key, max)?.ok_or_else(|| self.missing(key))
-    }
-
-    fn optional_dim(&self, key: &str) -> Result<Option<usize>> {
-        self.bounded(key, MAX_DIM)
-    }
-
-    /// A number from 1 to `max`. Files may give one for each layer; they must then be equal.
-    fn bounded(&self, key: &str, max: u32) -> Result<Option<usize>> {
-        let name = self.name(key);
-        let found = match self.metadata.get(&name) {
-            Some(Value::Array(_)) => {
-                let each = self.metadata.i32s(&name)?.unwrap_or_default();
-                match each.first() {
-                    Some(first) if each.iter().all(|n| n == first) => Some(*first as u32),
-                    _ => {
-                        return Err(Error::Unsupported(format!(
-                            "{name} differs from layer to layer, which cannot be run yet"
-                        )));
-                    }
-                }
-            }
-            _ => self.metadata.u32(&name)?,
-        };
-        match found {
-            Some(n) if n == 0 || n > max => {
-                Err(Error::Format(format!("{name} is {n}; it must lie between 1 and {max}")))
-            }
-            n => Ok(n.map(|n| n as usize)),
-        }
-    }
-
-    fn rope(&self, pairing: Pairing, head_dim: usize) -> Result<Rope> {
-        let n_rot = self.optional_dim("rope.dimension_count")?.unwrap_or(head_dim);
-        if n_rot % 2 != 0 || n_rot > head_dim {
-            return Err(Error::Format(format!(
-                "rope.dimension_count is {n_rot}; it must be even and at most {head_dim}"
+/// The window, and which layers have it.
+fn local_layers(keys: &Keys<'_>, row: &Architecture, n_layer: usize) -> Result<(usize, Vec<bool>)> {
+    const KEY: &str = "attention.sliding_window";
+    let window = keys.count(KEY)?.unwrap_or(row.default_window);
+    let every = match row.window {
+        _ if window == 0 => return Ok((usize::MAX, Vec::new())),
+        Window::Refused => {
+            return Err(Error::Unsupported(format!(
+                "sliding windows ({}) cannot be run in such models",
+                keys.name(KEY)
             )));
         }
-        let scaling = self.metadata.str(&self.name("rope.scaling.type"))?.unwrap_or("none");
-        let linear = match scaling {
-            "none" => None,
-            "linear" => self.f32("rope.scaling.factor")?,
-            other => {
-                let other = shown(other);
-                return Err(Error::Unsupported(format!(
-                    "rotary positions scaled by \"{other}\" cannot be run yet; none and linear can"
-                )));
-            }
-        };
-        let factor = linear.or(self.f32("rope.scale_linear")?).unwrap_or(1.0);
-        Ok(Rope {
-            pairing,
-            n_rot,
-            freq_base: self.f32("rope.freq_base")?.unwrap_or(10_000.0),
-            freq_scale: 1.0 / factor,
-        })
-    }
-
-    fn refuse_what_is_not_built(&self) -> Result<()> {
-        for (key, what) in [("expert_count", "mixtures of experts"), ("attention.sliding_window", "sliding windows")] {
-            if self.metadata.u32(&self.name(key))?.is_some_and(|n| n > 0) {
-                return Err(Error::Unsupported(format!("{what} ({}) cannot be run yet", self.name(key))));
-            }
+        Window::All => return Ok((window, vec![true; n_layer])),
+        Window::AllBut(n) => n,
+    };
+    let pattern = keys.name("attention.sliding_window_pattern");
+    let every = match keys.metadata.get(&pattern) {
+        Some(Value::Array(Array::Num { kind: ValueType::Bool, bytes })) if bytes.len() == n_layer => {
+            return Ok((window, bytes.iter().map(|byte| *byte != 0).collect()));
         }
-        Ok(())
+        _ => keys.metadata.u32(&pattern)?.map_or(every, |n| n as usize),
+    };
+    Ok((window, (1..=n_layer).map(|layer| every == 0 || layer % every != 0).collect()))
+}
+
+fn local_rope(keys: &Keys<'_>, row: &Architecture, rope: Option<&Rope>) -> Result<Option<Rope>> {
+    let Some(rope) = rope else { return Ok(None) };
+    let base = match row.local_rope {
+        LocalRope::Same => return Ok(None),
+        LocalRope::Unscaled => rope.freq_base,
+        LocalRope::Base(base) => keys.f32("rope.freq_base_swa")?.unwrap_or(base),
+    };
+    Ok(Some(Rope::unscaled(rope.pairing, rope.n_rot, base)))
+}
+
+fn experts(keys: &Keys<'_>, row: &Architecture, n_ff: usize) -> Result<Option<Experts>> {
+    let n = keys.count("expert_count")?.unwrap_or(0);
+    if n == 0 {
+        return if row.needs & part::EXPERTS == 0 { Ok(None) } else { Err(keys.missing("expert_count")) };
     }
+    if (row.needs | row.may) & part::EXPERTS == 0 {
+        return Err(Error::Unsupported(format!("mixtures of experts cannot be run in {} models", row.name)));
+    }
+    let n_used = keys.dim("expert_used_count", MAX_DIM)?;
+    if n_used > n || n > MAX_EXPERTS {
+        return Err(Error::Format(format!("{n_used} of {n} experts cannot be used: the file is damaged")));
+    }
+    let n_ff = keys.optional_dim("expert_feed_forward_length")?.unwrap_or(n_ff);
+    let scale = keys.factor("expert_weights_scale")?;
+    Ok(Some(Experts { n, n_used, n_ff, normalised: row.norm_experts, scale }))
 }

@@ -11,7 +11,8 @@
 //! The file is never in memory twice: what arrives goes straight to where it stays.
 
 use super::config::Config;
-use super::weights::{Model, Parts, columns_and_rows};
+use super::names::columns_and_rows;
+use super::weights::{Model, Parts};
 use crate::error::{Error, Result};
 use crate::gguf::{Gguf, hash};
 use crate::tensor::Buffer;

@@ -3,19 +3,29 @@
 //! Token ids go in, logits come out. What a token spells, how the next one is chosen, and where the bytes came from are
 //! other modules' affairs.
 
+mod architecture;
+mod attention;
 mod cache;
 mod config;
+mod feed_forward;
 mod forward;
+mod keys;
 mod load;
+mod math;
+mod names;
 mod rope;
+mod scratch;
 mod shift;
 mod tap;
 mod weights;
 
+pub use architecture::{Activation, Norm, Pairing};
 pub use cache::{CacheType, KvCache};
-pub use config::{Activation, Config, Norm, Pairing, Rope};
-pub use forward::{MAX_BATCH, Scratch, Want, forward};
+pub use config::{Config, Experts};
+pub use forward::{MAX_BATCH, Want, forward};
 pub use load::Loader;
+pub use rope::{Rope, Yarn};
+pub use scratch::Scratch;
 pub use shift::can_shift;
 pub use tap::{Place, Site, Tap};
 pub use weights::Model;

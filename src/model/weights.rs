@@ -1,8 +1,9 @@
 //! The weights, each under its name, with every shape checked against the configuration.
 
-use super::config::{Activation, Config};
-use crate::error::{Error, Result, shown};
-use crate::gguf::{Gguf, TensorInfo};
+use super::config::Config;
+use super::names::{check, columns_and_rows};
+use crate::error::{Error, Result};
+use crate::gguf::Gguf;
 use crate::tensor::{Tensor, bytes_needed};
 
 /// A model: its shape and its weights, immutable. Any number of sessions may share one.
@@ -15,11 +16,12 @@ pub struct Model {
     /// Learned positions: \[n_ctx_train × D\].
     pub(super) position_embd: Option<Tensor>,
     pub(super) layers: Vec<Layer>,
-    pub(super) output_norm: NormWeights,
+    pub(super) output_norm: Box<NormWeights>,
     /// `None`: the output is tied to `token_embd`.
-    pub(super) output: Option<Linear>,
-    /// Divisors of the rotary frequencies, one for each pair.
-    pub(super) rope_factors: Option<Vec<f32>>,
+    pub(super) output: Option<Box<Linear>>,
+    /// Divisors of the rotary frequencies, one for each pair, for contexts longer than the original one and for others.
+    pub(super) rope_factors: [Option<Vec<f32>>; 2],
+    weight_bytes: usize,
 }
 
 /// A matrix and perhaps a bias.
@@ -29,29 +31,44 @@ pub(super) struct Linear {
     pub bias: Option<Vec<f32>>,
 }
 
-/// A normalisation's weight and perhaps its bias, each \[D\].
+/// A normalisation's weight and perhaps its bias, each \[D\]. Norms of queries and keys are \[Dh\], which all heads share,
+/// \[H · Dh\] one after the other, or as wide as all of them.
 #[derive(Debug)]
 pub(super) struct NormWeights {
     pub weight: Vec<f32>,
     pub bias: Option<Vec<f32>>,
+    /// How many values are normalised together.
+    pub width: usize,
 }
 
 /// Queries, keys and values, in three matrices or in one above the other.
 #[derive(Debug)]
 pub(super) enum Qkv {
-    Split { q: Linear, k: Linear, v: Linear },
-    Fused(Linear),
+    Split { q: Box<Linear>, k: Box<Linear>, v: Box<Linear> },
+    Fused(Box<Linear>),
 }
 
+/// Its parts are boxed, since a module that moves pointers is smaller than one that moves tensors.
 #[derive(Debug)]
 pub(super) struct Layer {
-    pub attn_norm: NormWeights,
+    /// `None`: attention reads the residual stream as it is.
+    pub attn_norm: Option<Box<NormWeights>>,
+    /// Attention's own norm, where `attn_norm` is that of the feed-forward network.
+    pub attn_norm_2: Option<Box<NormWeights>>,
     pub attn_qkv: Qkv,
-    pub attn_output: Linear,
-    pub ffn_norm: NormWeights,
-    pub ffn_gate: Option<Linear>,
-    pub ffn_up: Linear,
-    pub ffn_down: Linear,
+    pub attn_q_norm: Option<Box<NormWeights>>,
+    pub attn_k_norm: Option<Box<NormWeights>>,
+    pub attn_output: Box<Linear>,
+    pub attn_post_norm: Option<Box<NormWeights>>,
+    /// `None`: the network reads what attention reads, or else the residual stream as it is.
+    pub ffn_norm: Option<Box<NormWeights>>,
+    /// Chooses the experts, where the network is a mixture: \[D → experts\].
+    pub ffn_gate_inp: Option<Box<Linear>>,
+    /// Of all experts one below the other, where there are some; so are the next two.
+    pub ffn_gate: Option<Box<Linear>>,
+    pub ffn_up: Box<Linear>,
+    pub ffn_down: Box<Linear>,
+    pub ffn_post_norm: Option<Box<NormWeights>>,
 }
 
 impl Model {
@@ -67,19 +84,7 @@ impl Model {
 
     /// Bytes of memory that the matrices take, packed.
     pub fn weight_bytes(&self) -> usize {
-        let linear = |linear: &Linear| linear.weight.packed_bytes();
-        let layer = |layer: &Layer| {
-            let qkv = match &layer.attn_qkv {
-                Qkv::Split { q, k, v } => linear(q) + linear(k) + linear(v),
-                Qkv::Fused(fused) => linear(fused),
-            };
-            let gate = layer.ffn_gate.as_ref().map_or(0, linear);
-            qkv + linear(&layer.attn_output) + gate + linear(&layer.ffn_up) + linear(&layer.ffn_down)
-        };
-        self.token_embd.packed_bytes()
-            + self.position_embd.as_ref().map_or(0, Tensor::packed_bytes)
-            + self.output.as_ref().map_or(0, linear)
-            + self.layers.iter().map(layer).sum::<usize>()
+        self.weight_bytes
     }
 
     /// Whether the model in this file can be run, as far as its header tells: the shape, if so.
@@ -111,101 +116,6 @@ impl Model {
     }
 }
 
-/// What a tensor of this name must look like: columns (the fastest-running dimension) and rows; `None` for a name that
-/// no supported model has.
-fn expected_shape(config: &Config, name: &str) -> Option<(usize, usize)> {
-    let (d, q, kv, f) = (config.n_embd, config.n_q(), config.n_kv(), config.n_ff);
-    let suffix = match name.strip_prefix("blk.") {
-        Some(rest) => {
-            let (layer, suffix) = rest.split_once('.')?;
-            layer.parse::<usize>().ok().filter(|i| *i < config.n_layer && i.to_string() == layer)?;
-            suffix
-        }
-        None => {
-            return match name {
-                "token_embd.weight" | "output.weight" => Some((d, config.n_vocab)),
-                "position_embd.weight" => config.rope.is_none().then_some((d, config.n_ctx_train)),
-                "output_norm.weight" | "output_norm.bias" => Some((d, 1)),
-                "rope_freqs.weight" => config.rope.map(|rope| (rope.n_rot / 2, 1)),
-                _ => None,
-            };
-        }
-    };
-    let (part, kind) = suffix.rsplit_once('.')?;
-    let (columns, rows) = match part {
-        "attn_norm" | "ffn_norm" => return matches!(kind, "weight" | "bias").then_some((d, 1)),
-        "attn_q" => (d, q),
-        "attn_k" | "attn_v" => (d, kv),
-        "attn_qkv" => (d, q + 2 * kv),
-        "attn_output" => (q, d),
-        "ffn_gate" | "ffn_up" => (d, f),
-        "ffn_down" => (f, d),
-        _ => return None,
-    };
-    match kind {
-        "weight" => Some((columns, rows)),
-        "bias" => Some((rows, 1)),
-        _ => None,
-    }
-}
-
-/// Checks every tensor description of a file against the configuration, before any weight is read.
-///
-/// # Errors
-/// `Unsupported` for a tensor that no supported model has or a format that cannot be run; `Format` for a wrong shape or
-/// a missing tensor.
-fn check(config: &Config, gguf: &Gguf) -> Result<()> {
-    for tensor in &gguf.tensors {
-        let Some((columns, rows)) = expected_shape(config, &tensor.name) else {
-            return Err(Error::Unsupported(format!(
-                "the tensor {} is not part of any {} model that can be run here",
-                shown(&tensor.name),
-                config.architecture
-            )));
-        };
-        if columns_and_rows(tensor) != (columns as u64, rows as u64) {
-            return Err(Error::Format(format!(
-                "tensor {} has the shape {:?}; the metadata asks for [{columns}, {rows}]: the file is damaged",
-                tensor.name, tensor.shape
-            )));
-        }
-    }
-    match first_missing(config, |name| gguf.tensor(name).is_some()) {
-        Some(name) => Err(Error::Format(format!("the tensor {name} is missing: the file is damaged"))),
-        None => Ok(()),
-    }
-}
-
-/// The first name that a model cannot do without and that is not there.
-fn first_missing(config: &Config, has: impl Fn(&str) -> bool) -> Option<String> {
-    let positions = config.rope.is_none().then_some("position_embd.weight");
-    let top = ["token_embd.weight", "output_norm.weight"].into_iter().chain(positions);
-    if let Some(name) = top.into_iter().find(|name| !has(name)) {
-        return Some(name.into());
-    }
-    for layer in 0..config.n_layer {
-        let qkv: &[&str] = match has(&format!("blk.{layer}.attn_qkv.weight")) {
-            true => &[],
-            false => &["attn_q", "attn_k", "attn_v"],
-        };
-        // Architectures with SiLU gate their feed-forward network.
-        let gate: &[&str] = if config.activation == Activation::Silu { &["ffn_gate"] } else { &[] };
-        let rest: &[&str] = &["attn_norm", "attn_output", "ffn_norm", "ffn_up", "ffn_down"];
-        for part in [qkv, gate, rest].into_iter().flatten() {
-            let name = format!("blk.{layer}.{part}.weight");
-            if !has(&name) {
-                return Some(name);
-            }
-        }
-    }
-    None
-}
-
-/// Columns and rows of a matrix; a vector is a matrix of one row.
-pub(super) fn columns_and_rows(tensor: &TensorInfo) -> (u64, u64) {
-    (tensor.shape[0], tensor.shape[1..].iter().product())
-}
-
 /// Tensors by name, to be taken one by one. They are few, so a list does: a tree is 4 KB of a compressed
 /// module.
 pub(super) struct Parts(pub Vec<(String, Tensor)>);
@@ -216,66 +126,79 @@ impl Parts {
         Some(self.0.swap_remove(at).1)
     }
 
-    fn tensor(&mut self, name: &str) -> Result<Tensor> {
-        self.take(name).ok_or_else(|| Error::Format(format!("the tensor {name} is missing")))
-    }
-
     fn vector(&mut self, name: &str) -> Option<Vec<f32>> {
-        let tensor = self.take(name)?;
-        let mut values = vec![0.0; tensor.columns()];
-        tensor.row(0, &mut values);
-        Some(values)
+        self.take(name).map(|tensor| values(&tensor))
     }
 
-    fn norm(&mut self, name: &str) -> Result<NormWeights> {
-        let weight = self.vector(&format!("{name}.weight"));
-        let weight = weight.ok_or_else(|| Error::Format(format!("the tensor {name}.weight is missing")))?;
-        Ok(NormWeights { weight, bias: self.vector(&format!("{name}.bias")) })
+    /// The weight and the bias of this name, after what all of a layer's names begin with.
+    fn pair(&mut self, prefix: &str, name: &str) -> Option<(Tensor, Option<Vec<f32>>)> {
+        let weight = self.take(&format!("{prefix}{name}.weight"))?;
+        Some((weight, self.vector(&format!("{prefix}{name}.bias"))))
     }
 
-    fn linear(&mut self, name: &str) -> Result<Linear> {
-        let weight = self.tensor(&format!("{name}.weight"))?;
-        Ok(Linear { weight, bias: self.vector(&format!("{name}.bias")) })
+    fn norm(&mut self, prefix: &str, name: &str) -> Option<Box<NormWeights>> {
+        let (weight, bias) = self.pair(prefix, name)?;
+        Some(Box::new(NormWeights { weight: values(&weight), bias, width: weight.columns() }))
     }
 
-    fn optional_linear(&mut self, name: &str) -> Result<Option<Linear>> {
-        let weight = format!("{name}.weight");
-        match self.0.iter().any(|part| part.0 == weight) {
-            true => self.linear(name).map(Some),
-            false => Ok(None),
-        }
+    fn optional_linear(&mut self, prefix: &str, name: &str) -> Option<Box<Linear>> {
+        self.pair(prefix, name).map(|(weight, bias)| Box::new(Linear { weight, bias }))
     }
 
-    fn layer(&mut self, layer: usize) -> Result<Layer> {
-        let name = |part: &str| format!("blk.{layer}.{part}");
-        let attn_qkv = match self.optional_linear(&name("attn_qkv"))? {
+    fn linear(&mut self, prefix: &str, name: &str) -> Result<Box<Linear>> {
+        self.optional_linear(prefix, name).ok_or_else(|| missing(name))
+    }
+
+    fn layer(&mut self, config: &Config, layer: usize) -> Result<Layer> {
+        let at = &*format!("blk.{layer}.");
+        let attn_qkv = match self.optional_linear(at, "attn_qkv") {
             Some(fused) => Qkv::Fused(fused),
             None => Qkv::Split {
-                q: self.linear(&name("attn_q"))?,
-                k: self.linear(&name("attn_k"))?,
-                v: self.linear(&name("attn_v"))?,
+                q: self.linear(at, "attn_q")?,
+                k: self.linear(at, "attn_k")?,
+                v: self.linear(at, "attn_v")?,
             },
         };
+        let [gate, up, down] = match config.experts {
+            Some(_) => ["ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"],
+            None => ["ffn_gate", "ffn_up", "ffn_down"],
+        };
         Ok(Layer {
-            attn_norm: self.norm(&name("attn_norm"))?,
+            attn_norm: self.norm(at, "attn_norm"),
+            attn_norm_2: self.norm(at, "attn_norm_2"),
             attn_qkv,
-            attn_output: self.linear(&name("attn_output"))?,
-            ffn_norm: self.norm(&name("ffn_norm"))?,
-            ffn_gate: self.optional_linear(&name("ffn_gate"))?,
-            ffn_up: self.linear(&name("ffn_up"))?,
-            ffn_down: self.linear(&name("ffn_down"))?,
+            attn_q_norm: self.norm(at, "attn_q_norm"),
+            attn_k_norm: self.norm(at, "attn_k_norm"),
+            attn_output: self.linear(at, "attn_output")?,
+            attn_post_norm: self.norm(at, "post_attention_norm"),
+            ffn_norm: self.norm(at, "ffn_norm"),
+            ffn_gate_inp: self.optional_linear(at, "ffn_gate_inp"),
+            ffn_gate: self.optional_linear(at, gate),
+            ffn_up: self.linear(at, up)?,
+            ffn_down: self.linear(at, down)?,
+            ffn_post_norm: self.norm(at, "post_ffw_norm"),
         })
     }
 
     /// The model, from tensors that [`check`] has found to be all there and of the right shape.
     pub fn assemble(mut self, config: Config) -> Result<Model> {
+        let is_matrix = |part: &&(String, Tensor)| part.1.rows() > 1;
+        let weight_bytes = self.0.iter().filter(is_matrix).map(|part| part.1.packed_bytes()).sum();
+        let freqs = self.vector("rope_freqs.weight");
+        let long = self.vector("rope_factors_long.weight").or_else(|| freqs.clone());
+        let short = self.vector("rope_factors_short.weight").or(freqs);
+        let mut layers = Vec::new();
+        for layer in 0..config.n_layer {
+            layers.push(self.layer(&config, layer)?);
+        }
         let model = Model {
-            token_embd: self.tensor("token_embd.weight")?,
+            token_embd: self.take("token_embd.weight").ok_or_else(|| missing("token_embd"))?,
             position_embd: self.take("position_embd.weight"),
-            layers: (0..config.n_layer).map(|layer| self.layer(layer)).collect::<Result<_>>()?,
-            output_norm: self.norm("output_norm")?,
-            output: self.optional_linear("output")?,
-            rope_factors: self.vector("rope_freqs.weight"),
+            layers,
+            output_norm: self.norm("", "output_norm").ok_or_else(|| missing("output_norm"))?,
+            output: self.optional_linear("", "output"),
+            rope_factors: [long, short],
+            weight_bytes,
             hash: 0,
             config,
         };
@@ -284,4 +207,17 @@ impl Parts {
             None => Ok(model),
         }
     }
+}
+
+fn missing(name: &str) -> Error {
+    Error::Format(format!("the tensor {name}.weight is missing"))
+}
+
+/// All values of a tensor, row after row.
+fn values(tensor: &Tensor) -> Vec<f32> {
+    let mut values = vec![0.0; tensor.columns() * tensor.rows()];
+    for (i, row) in values.chunks_exact_mut(tensor.columns().max(1)).enumerate() {
+        tensor.row(i, row);
+    }
+    values
 }

@@ -36,6 +36,8 @@ pub struct Drafted {
 
 /// Most tokens guessed at a time.
 pub const MAX_DRAFT: usize = 12;
+/// Most steps without a guess after guesses that failed.
+const MAX_PAUSE: usize = 64;
 /// Tokens guessed at first.
 const FIRST_DRAFT: usize = 4;
 /// How many of the last tokens must have stood before, at least, for what followed them to be a guess.
@@ -51,6 +53,9 @@ pub(super) struct Drafter {
     /// How long the next draft may be: twice as long after one that came whole, half after one of which less than half
     /// came.
     n_draft: usize,
+    /// Steps left without a guess, and how many there are after the next single guess that fails: twice as many each time.
+    pause: usize,
+    next_pause: usize,
     pub(super) drafted: Drafted,
     /// What was drafted before the last draft.
     before: Drafted,
@@ -82,7 +87,8 @@ impl Drafter {
         let guesses = !matches!(source, Source::Nothing);
         let nothing = Drafted::default();
         let draft = Vec::with_capacity(if guesses { MAX_DRAFT } else { 0 });
-        Ok(Drafter { source, draft, n_draft: FIRST_DRAFT, drafted: nothing, before: nothing })
+        let (n_draft, pause, next_pause) = (FIRST_DRAFT, 0, 1);
+        Ok(Drafter { source, draft, n_draft, pause, next_pause, drafted: nothing, before: nothing })
     }
 
     /// Computes a piece of the prompt in the draft model, if there is one.
@@ -99,13 +105,17 @@ impl Drafter {
             return &self.draft;
         }
         self.adapt();
+        self.before = self.drafted;
+        if self.pause > 0 {
+            self.pause -= 1;
+            return &self.draft;
+        }
         let n = self.n_draft.min(n_left).min(session.n_ctx() - session.tokens().len());
         match &mut self.source {
             Source::Nothing => {}
             Source::Text => look_up(session.tokens(), n, &mut self.draft),
             Source::Model(model) => model.propose(session.tokens(), sampler, n, &mut self.draft),
         }
-        self.before = self.drafted;
         self.drafted.proposed += self.draft.len() as u32;
         &self.draft
     }
@@ -117,6 +127,12 @@ impl Drafter {
             self.n_draft = (2 * self.n_draft).min(MAX_DRAFT);
         } else if 2 * accepted < proposed {
             self.n_draft = (self.n_draft / 2).max(1);
+        }
+        if accepted > 0 {
+            self.next_pause = 1;
+        } else if proposed == 1 {
+            self.pause = self.next_pause;
+            self.next_pause = (2 * self.next_pause).min(MAX_PAUSE);
         }
     }
 }

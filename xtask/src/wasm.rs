@@ -24,6 +24,10 @@ pub const TARGET: &str = "wasm32-unknown-unknown";
 /// The target of the engine's own unit tests: wasm with just enough of a system around it for the test harness.
 pub const TEST_TARGET: &str = "wasm32-wasip1";
 
+/// Nothing of what a panic would say: a trap reaches the page as an error anyway. `{:?}` prints nothing then.
+const SMALL: [&str; 4] =
+    ["-Zunstable-options", "-Cpanic=immediate-abort", "-Zlocation-detail=none", "-Zfmt-debug=none"];
+
 /// One build of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variant {
@@ -98,7 +102,7 @@ impl Variant {
         let mut cargo = self.cargo("build", TARGET);
         cargo.args(["--profile", "wasm", "--package", "pagelm", "--lib"]);
         cargo.args(["-Z", "build-std=std,panic_abort", "-Z", "build-std-features=optimize_for_size", "--config"]);
-        let mut flags = vec!["-Zunstable-options".to_owned(), "-Cpanic=immediate-abort".to_owned()];
+        let mut flags = SMALL.map(str::to_owned).to_vec();
         if self.has_threads() {
             flags.extend(SHARED_MEMORY.map(|argument| format!("-Clink-arg={argument}")));
         }

@@ -1,5 +1,7 @@
 //! The npm package and the pages: TypeScript by tsc, pages by Vite.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Result;
 
 use crate::{fresh, node, paths, wasm};
@@ -16,8 +18,11 @@ pub fn build() -> Result<()> {
 /// pkg/dist: the client, the worker and their types, beside the engine's builds.
 pub fn build_package() -> Result<()> {
     let outputs = [paths::pkg_dist().join("index.js"), paths::pkg_dist().join("worker.js")];
-    let lock = paths::root().join("package-lock.json");
-    if fresh::is_fresh(&[&outputs[0], &outputs[1]], &[&paths::pkg(), &lock]) {
+    // The engine's glue, made small along with the rest, is new whenever the engine is.
+    let mut inputs = vec![paths::pkg(), paths::root().join("package-lock.json")];
+    inputs.extend(wasm::VARIANTS.iter().map(wasm::Variant::named_module));
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+    if fresh::is_fresh(&[&outputs[0], &outputs[1]], &inputs) {
         return Ok(());
     }
     node::run_script("pkg", "build")

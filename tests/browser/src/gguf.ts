@@ -64,6 +64,25 @@ export const Q6_K: Format = {
     block.writeUInt16LE(f16(-16 + 1, random), 208);
   },
 };
+export const Q5_0: Format = {
+  id: 6,
+  blockLen: 32,
+  blockBytes: 22,
+  fill(block, random) {
+    fillBytes(block, random);
+    block.writeUInt16LE(f16(-8, random));
+  },
+};
+export const Q5_K: Format = {
+  id: 13,
+  blockLen: 256,
+  blockBytes: 176,
+  fill(block, random) {
+    fillBytes(block, random);
+    block.writeUInt16LE(f16(-14, random), 0);
+    block.writeUInt16LE(f16(-11, random), 2);
+  },
+};
 export const Q4_K: Format = {
   id: 12,
   blockLen: 256,
