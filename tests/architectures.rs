@@ -5,12 +5,14 @@
 
 mod common;
 
+use common::alloc::measure;
 use common::data::always;
 use common::made::{self, Made};
 use common::recorded::{self, Recorded};
 use libtest_mimic::Arguments;
 use pagelm::gguf::{Gguf, Value};
-use pagelm::model::{Loader, Model};
+use pagelm::model::{CacheType, Loader, Model};
+use pagelm::pool::Pool;
 use pagelm::quant::Format;
 use pagelm::session::Session;
 use std::process::ExitCode;
@@ -64,16 +66,32 @@ fn logits(recorded: &Recorded) {
     assert!(found <= TOLERANCE, "{}: the deviation is {found:.2e}", recorded.name);
 }
 
-/// Batches change no bit.
+/// Batches change no bit, nor do threads; a token allocates nothing, and a session takes what was announced.
 fn one_by_one(recorded: &Recorded) {
-    let model = recorded.file.load();
-    let mut session = Session::new(model.clone(), None).unwrap();
-    let mut got = Vec::new();
-    for token in &recorded.tokens {
-        got.extend(session.forward(&[*token]).unwrap().iter().map(|x| x.to_bits()));
-    }
-    let whole: Vec<u32> = all_logits(&model, &recorded.tokens).iter().map(|x| x.to_bits()).collect();
-    assert!(got == whole, "{}", recorded.name);
+    let (name, model) = (&recorded.name, recorded.file.load());
+    let (mut session, spent) = measure(|| Session::new(model.clone(), None).unwrap());
+    let needed = Session::bytes_needed(model.config(), session.n_ctx(), CacheType::F32);
+    assert!(spent.peak as f64 <= needed as f64 + 1024.0, "{name}: {} of {needed} bytes", spent.peak);
+    let mut got = Vec::with_capacity(recorded.logits.len());
+    let ((), spent) = measure(|| {
+        for token in &recorded.tokens {
+            got.extend(session.forward(&[*token]).unwrap().iter().map(|x| x.to_bits()));
+        }
+    });
+    assert_eq!(spent.calls, 0, "{name}");
+    let bits = |logits: &[f32]| logits.iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
+    assert!(got == bits(&all_logits(&model, &recorded.tokens)), "{name}");
+    let pool = Arc::new(Pool::new(2));
+    std::thread::scope(|scope| {
+        scope.spawn(|| pool.help());
+        while pool.n_threads() < 2 {
+            std::thread::yield_now();
+        }
+        let session = Session::with_pool(model.clone(), None, CacheType::F32, pool.clone());
+        let threaded = bits(session.unwrap().forward_all(&recorded.tokens).unwrap());
+        pool.close();
+        assert!(got == threaded, "{name}, by two threads");
+    });
 }
 
 /// Matrices in Q8_0 against the floats that they stand for: the error is that of inputs rounded to 8 bits.

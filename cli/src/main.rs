@@ -12,6 +12,7 @@ mod perplexity;
 mod quantize;
 mod record;
 mod sampling;
+mod remote;
 mod score;
 mod tokenize;
 

@@ -10,6 +10,7 @@ export interface Binding {
   /** Fetches and instantiates the `.wasm` beside the glue; compiles while it downloads. */
   default(options?: { module_or_path?: unknown; memory?: WebAssembly.Memory; thread_stack_size?: number }): Promise<unknown>;
   Loader: new (fileBytes?: number) => Loader;
+  Header: new () => Header;
   /** Whether this build computes the right bits in this browser. */
   selfTest(): boolean;
   /** Builds with threads: opens the instance to that many, and gives what a helper's instance is made of. */
@@ -22,6 +23,28 @@ export interface Binding {
   setThreads?(n: number): void;
 }
 
+/** Takes a file's first bytes until its header is whole. */
+export interface Header {
+  /** True once the header is whole. */
+  push(chunk: Uint8Array): boolean;
+  /** Of a model in several files, all but the first: `isMore`, and only what files have each. */
+  estimate(nCtx: number | undefined, cacheType: CacheType | undefined, isMore: boolean): HeaderEstimate;
+  free(): void;
+}
+
+/** What a header tells. */
+export interface HeaderEstimate {
+  fileBytes: number;
+  parameters: number;
+  weightBytes: number;
+  nFiles: number;
+  nCtx: number;
+  nCtxTrain: number;
+  sessionBytes: number;
+  architecture: string;
+  name: string;
+}
+
 /** Takes a file's bytes in the order in which they arrive, and becomes an engine. */
 export interface Loader {
   /** Copies the bytes into the engine's memory and packs every tensor that is complete. */
@@ -29,6 +52,10 @@ export interface Loader {
   /** The file's length as its header has it; known once the header is read. */
   readonly totalBytes: number | undefined;
   readonly receivedBytes: number;
+  /** How many files the model is in; known once the first one's header is read. */
+  readonly nFiles: number | undefined;
+  /** Says that this file is at its end and the model's next one follows. */
+  nextPart(fileBytes?: number): void;
   /** Consumes the loader. */
   finish(nCtx?: number, cacheType?: CacheType): Engine;
   free(): void;
@@ -37,8 +64,18 @@ export interface Loader {
 /** A loaded model with its session. */
 export interface Engine {
   info(): EngineInfo;
-  /** With `ends`, as many numbers more behind the tokens: where in the text each of them ends, in bytes of UTF-8. */
-  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean, ends: boolean): Uint32Array<ArrayBuffer>;
+  /**
+   * With `ends`, as many numbers more behind the tokens: where in the text each of them ends, in bytes of UTF-8. No control
+   * token begins at a byte that `plain` names.
+   */
+  tokenize(
+    text: string,
+    addSpecial: boolean,
+    parseSpecial: boolean,
+    ends: boolean,
+    plain?: Uint32Array,
+  ): Uint32Array<ArrayBuffer>;
+  vocabulary(): Vocabulary;
   detokenize(tokens: Uint32Array): string;
   /** Begins a generation in place of the one before; without a prompt, of the text that is there. Computes nothing yet. */
   start(prompt: string | Uint32Array | undefined, options: EngineOptions): Started;
@@ -70,6 +107,19 @@ export interface Engine {
  */
 export type Measure = "logits" | "score" | "mean" | "last";
 
+/** Every token of a model. */
+export interface Vocabulary {
+  /** Their bytes, one token behind the other; control tokens as they are spelled. */
+  bytes: Uint8Array<ArrayBuffer>;
+  /** Where in the bytes each token ends. */
+  ends: number[];
+  control: number[];
+  /** BOS, EOS, EOT, each 2³² − 1 where there is none; 1 if BOS stands before texts. */
+  special: [bos: number, eos: number, eot: number, addsBos: number];
+  /** The tokens that end a text. */
+  endTokens: number[];
+}
+
 /** How the engine keeps keys and values. */
 export type CacheType = "f32" | "f16" | "q8_0";
 
@@ -85,6 +135,8 @@ export interface EngineInfo {
   description?: string;
   author?: string;
   url?: string;
+  /** How a conversation is written down: a template in Jinja. */
+  chatTemplate?: string;
   /** The tokenizer's kind, as the file names it. */
   tokenizer: string;
   /** Tokens that fit in this session. */
@@ -140,6 +192,7 @@ export interface EngineOptions {
   logprobs?: number;
   overflow?: "stop" | "shift";
   nKeep?: number;
+  stopTokens?: readonly number[];
   /** Whether there is a step of kind `logits` before each token. */
   editsLogits?: boolean;
 }

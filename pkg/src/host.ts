@@ -1,4 +1,3 @@
-import { benchmark } from "./benchmark.js";
 import type { Engine, Step } from "./binding.js";
 import { BUSY, isFatal, PageLmError, toPageLmError, toWire } from "./errors.js";
 import type { Build } from "./features.js";
@@ -81,8 +80,13 @@ export class Host {
         return this.#post({ type: "stopped", id, ...this.#measured(run) });
       }
       case "tokenize": {
-        const tokens = this.#ready().tokenize(request.text, request.addSpecial, request.parseSpecial, request.ends);
+        const { text, addSpecial, parseSpecial, ends, plain } = request;
+        const tokens = this.#ready().tokenize(text, addSpecial, parseSpecial, ends, plain);
         return this.#post({ type: "tokens", id, tokens }, [tokens.buffer]);
+      }
+      case "vocabulary": {
+        const vocabulary = this.#ready().vocabulary();
+        return this.#post({ type: "vocabulary", id, vocabulary }, [vocabulary.bytes.buffer]);
       }
       case "detokenize":
         return this.#post({ type: "text", id, text: this.#ready().detokenize(request.tokens) });
@@ -170,6 +174,7 @@ export class Host {
   async #benchmark({ id, promptTokens, genTokens }: Extract<Request, { type: "benchmark" }>): Promise<void> {
     const engine = this.#ready();
     const run = this.#begin(id, Infinity);
+    const { benchmark } = await import("./benchmark.js");
     const report = await benchmark(engine, this.#threads, promptTokens, genTokens, run, () => this.#mayGoOn(run));
     if (!report) return; // cancelled, and answered so
     this.#end(run);

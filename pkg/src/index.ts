@@ -4,6 +4,7 @@
  */
 
 export { PageLmError, type PageLmErrorCode } from "./errors.js";
+export type { Answer } from "./answer.js";
 export type { Build } from "./features.js";
 export type { Generation } from "./generation.js";
 export { Model } from "./model.js";
@@ -12,9 +13,13 @@ export type {
   Alternative,
   BenchmarkOptions,
   BenchmarkReport,
+  ChatOptions,
+  ChatReport,
   EmbedOptions,
+  Estimate,
   GenerateOptions,
   LoadOptions,
+  Message,
   ModelInfo,
   Piece,
   Progress,
@@ -25,4 +30,6 @@ export type {
   StopReason,
   TokenizeOptions,
   TokenRange,
+  Tool,
+  ToolCall,
 } from "./types.js";

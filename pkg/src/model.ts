@@ -1,4 +1,5 @@
-import type { Measure } from "./binding.js";
+import { Answer, type Speaker } from "./answer.js";
+import type { Measure, Vocabulary } from "./binding.js";
 import { Connection } from "./connection.js";
 import { abortError, BUSY, PageLmError } from "./errors.js";
 import { Generation, type GenerationOwner } from "./generation.js";
@@ -9,9 +10,12 @@ import { startHelpers, startWorker } from "./spawn.js";
 import type {
   BenchmarkOptions,
   BenchmarkReport,
+  ChatOptions,
   EmbedOptions,
+  Estimate,
   GenerateOptions,
   LoadOptions,
+  Message,
   ModelInfo,
   Report,
   Score,
@@ -24,6 +28,7 @@ import type {
 interface Shared {
   active?: object | undefined;
   clone: number;
+  vocabulary?: Promise<Vocabulary>;
 }
 
 /**
@@ -51,6 +56,19 @@ export class Model {
   readonly #shared: Shared;
   #nAdapters = 0;
   #scales = new Float32Array();
+  readonly #speaker: Speaker = {
+    info: () => this.info,
+    vocabulary: async () => {
+      this.#shared.vocabulary ??= (async () => (await this.#connection.ask({ type: "vocabulary" }, "vocabulary")).vocabulary)();
+      return this.#shared.vocabulary;
+    },
+    tokenize: async (text, plain) => {
+      const how = { addSpecial: false, parseSpecial: true, ends: true, plain } as const;
+      return toTokenRanges((await this.#connection.ask({ type: "tokenize", text, ...how }, "tokens")).tokens);
+    },
+    generate: (tokens, options) => this.generate(tokens, options),
+    text: [],
+  };
 
   private constructor(connection: Connection, info: ModelInfo, clone = 0, shared: Shared = { clone: 0 }) {
     this.#connection = connection;
@@ -65,12 +83,13 @@ export class Model {
 
   /**
    * Starts a worker and loads a GGUF file into it: from an address, relative to the page, or a file that the reader
-   * chose. The engine compiles while the file arrives.
+   * chose. The engine compiles while the file arrives. A model in several files (`…-00001-of-00003.gguf`) is named by the first
+   * one's address, or by a list of them all.
    *
    * # Errors
    * Any code of {@link PageLmError} but `busy` and `disposed`. The worker is ended then, and the download with it.
    */
-  static async load(source: Source, options: LoadOptions = {}): Promise<Model> {
+  static async load(source: Source | readonly Source[], options: LoadOptions = {}): Promise<Model> {
     const { onProgress, signal } = options;
     if (signal?.aborted) throw abortError(signal);
     const [ref, nCtx, cacheType] = [toSourceRef(source), toCount(options.nCtx, "nCtx"), toCacheType(options.cacheType)];
@@ -93,6 +112,35 @@ export class Model {
     } finally {
       signal?.removeEventListener("abort", onAbort);
     }
+  }
+
+  /**
+   * What a model would take, from its header alone: of an address no more than the first megabytes are fetched, by range where
+   * the host gives ranges.
+   *
+   * # Errors
+   * As {@link load}; `unsupported` and `format` for a model that cannot be run.
+   */
+  static async estimate(
+    source: Source | readonly Source[],
+    { nCtx, cacheType, signal }: Pick<LoadOptions, "nCtx" | "cacheType" | "signal"> = {},
+  ): Promise<Estimate> {
+    const { estimate } = await import("./estimate.js");
+    return estimate(toSourceRef(source), { nCtx: toCount(nCtx, "nCtx"), cacheType: toCacheType(cacheType), signal });
+  }
+
+  /**
+   * The next answer in a conversation, by the model's own chat template. See {@link Answer}: nothing happens before its loop
+   * begins.
+   *
+   * # Errors
+   * `argument` where the template refuses these messages, by its own words; then as a {@link Generation}.
+   */
+  chat(messages: readonly Message[], options: ChatOptions = {}): Answer {
+    return new Answer(async () => {
+      const { beginChat } = await import("./chat.js");
+      return beginChat(this.#speaker, messages, options);
+    });
   }
 
   /** Continues a text, or a list of tokens. See {@link Generation}: nothing happens before its loop begins. */

@@ -44,7 +44,7 @@ const counts: readonly string[] = [
   "nKeep",
   "seed",
 ];
-const lists = ["stop", "dryBreakers", "bannedTokens", "logitBias"];
+const lists = ["stop", "stopTokens", "dryBreakers", "bannedTokens", "logitBias"];
 const others = [...lists, "overflow", "parseSpecial", "speculative", "signal", "onPrefill", "logitsProcessor"];
 
 /**
@@ -82,6 +82,7 @@ export function toEngineOptions(options: GenerateOptions): EngineOptions {
   if (options.logitsProcessor !== undefined) taken.editsLogits = true;
   if (stop !== undefined) taken.stop = toStrings(typeof stop === "string" ? [stop] : stop, "stop");
   if (dryBreakers !== undefined) taken.dryBreakers = toStrings(dryBreakers, "dryBreakers");
+  if (options.stopTokens !== undefined) taken.stopTokens = [...toTokens(options.stopTokens)];
   if (bannedTokens !== undefined) taken.bannedTokens = [...toTokens(bannedTokens)];
   if (logitBias !== undefined) {
     toTokens(logitBias.map(([token]) => token));

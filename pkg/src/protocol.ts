@@ -9,7 +9,7 @@
  *   choose   asks for the logits of the next token, with `editsLogits`; answered by `chosen`
  *   cancel   takes effect before the next step
  * benchmark  → benchmarked                              (or stopped, after a cancel)
- * tokenize   → tokens     detokenize → text     measure → measured
+ * tokenize   → tokens     detokenize → text     measure → measured     vocabulary → vocabulary
  * save       → saved      restore → tokens      clone → cloned     adapt → adapted
  *   use, drop  which of the clones all further requests are for; that one is no longer needed
  * any of them → failed
@@ -17,7 +17,7 @@
  * @module
  */
 
-import type { CacheType, EngineOptions, EngineStop, Measure } from "./binding.js";
+import type { CacheType, EngineOptions, EngineStop, Measure, Vocabulary } from "./binding.js";
 import type { WireError } from "./errors.js";
 import type { Build } from "./features.js";
 import type { Shared } from "./helper.js";
@@ -42,10 +42,11 @@ export type Request =
   | { type: "more"; id: number; credit: number }
   | { type: "cancel"; id: number }
   | { type: "benchmark"; id: number; promptTokens: number; genTokens: number }
-  | { type: "tokenize"; id: number; text: string; addSpecial: boolean; parseSpecial: boolean; ends: boolean }
+  | { type: "tokenize"; id: number; text: string; addSpecial: boolean; parseSpecial: boolean; ends: boolean; plain?: Uint32Array }
   | { type: "detokenize"; id: number; tokens: Uint32Array }
   | { type: "chosen"; id: number; logits: Float32Array<ArrayBuffer> }
   | { type: "measure"; id: number; tokens: Uint32Array; what: Measure }
+  | { type: "vocabulary"; id: number }
   | { type: "save"; id: number }
   | { type: "restore"; id: number; saved: Uint8Array }
   | { type: "clone"; id: number }
@@ -67,6 +68,7 @@ export type Response =
   | { type: "benchmarked"; id: number; report: BenchmarkReport }
   | { type: "tokens"; id: number; tokens: Uint32Array<ArrayBuffer> }
   | { type: "text"; id: number; text: string }
+  | { type: "vocabulary"; id: number; vocabulary: Vocabulary }
   | { type: "measured"; id: number; values: Float32Array<ArrayBuffer> }
   | { type: "saved"; id: number; saved: Uint8Array<ArrayBuffer> }
   | { type: "cloned"; id: number; clone: number }

@@ -4,6 +4,25 @@ import type { Build } from "./features.js";
 /** Where a model comes from: an address (relative to the page), or a file that the reader chose. */
 export type Source = string | URL | Blob;
 
+/** What a file's header tells of the model in it. */
+export interface Estimate {
+  name: string;
+  architecture: string;
+  parameters: number;
+  /** How many files it is in, and how long they are together. */
+  nFiles: number;
+  fileBytes: number;
+  /** The context that the memory is for, and the longest that the model was trained with. */
+  nCtx: number;
+  nCtxTrain: number;
+  /** Memory for the weights, and for the context and all else; `totalBytes` is their sum. */
+  weightBytes: number;
+  sessionBytes: number;
+  totalBytes: number;
+  /** Whether that fits into WebAssembly's 4 GB. */
+  fits: boolean;
+}
+
 /** How far a download is. */
 export interface Progress {
   /** Bytes of the file that have arrived, after any decompression on the way. */
@@ -99,6 +118,8 @@ export interface SamplingOptions {
   bannedTokens?: readonly number[];
   /** Strings that end the text. Neither they nor a part of them is in it, however they are cut into tokens. */
   stop?: string | readonly string[];
+  /** Tokens that end the text, beside the model's own. They are not part of it. */
+  stopTokens?: readonly number[];
   /** With how many of the most likely tokens, and their probabilities, each piece comes. Default 0. */
   logprobs?: number;
   /**
@@ -135,6 +156,49 @@ export interface GenerateOptions extends SamplingOptions {
    * copies of the scores.
    */
   logitsProcessor?: (logits: Float32Array<ArrayBuffer>, tokens: readonly number[]) => Float32Array<ArrayBuffer> | undefined | void;
+}
+
+/** One message of a conversation. */
+export interface Message {
+  /** `"system"`, `"user"`, `"assistant"`, `"tool"`, or what else the model's template knows. */
+  role: string;
+  content?: string | readonly { type: string; text?: string }[] | null;
+  /** What the assistant called. */
+  tool_calls?: readonly ToolCall[];
+  /** What a template may look at beside that: `name`, `tool_call_id`, `reasoning_content` … */
+  [more: string]: unknown;
+}
+
+/** A call of a function that an answer asks for. */
+export interface ToolCall {
+  id?: string;
+  type: "function";
+  function: { name: string; arguments: unknown };
+}
+
+/** A function that the model may call. */
+export interface Tool {
+  type: "function";
+  /** `parameters` is a JSON schema. */
+  function: { name: string; description?: string; parameters?: object };
+}
+
+/** Options of `model.chat`. */
+export interface ChatOptions extends GenerateOptions {
+  /** Rendered into the prompt, where the template has a place for them. */
+  tools?: readonly Tool[];
+  /** A template in Jinja in place of the model's own. */
+  template?: string;
+  /** Further variables of the template: `enable_thinking`, `documents` … */
+  variables?: Readonly<Record<string, unknown>>;
+}
+
+/** What is known when an answer has ended. */
+export interface ChatReport extends Report {
+  /** The answer, to be put behind the messages for the next turn. */
+  message: Message;
+  /** The calls that it asks for, which are in `message`, too. */
+  toolCalls: ToolCall[];
 }
 
 /** One step of a generation. */

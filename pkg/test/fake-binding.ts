@@ -6,7 +6,7 @@
  * A prompt with one of {@link spells} in it makes the engine do what its name says.
  */
 
-import type { Binding, CacheType, Engine, EngineInfo, EngineOptions, Loader, Measure, Step } from "../src/binding.js";
+import type { Binding, CacheType, Engine, EngineInfo, EngineOptions, Header, HeaderEstimate, Loader, Measure, Step, Vocabulary } from "../src/binding.js";
 
 /** What a fake file can do on the way in. */
 export const faults = { none: 0, trapOnPush: 1, trapOnFinish: 2, unsupported: 3 } as const;
@@ -34,6 +34,19 @@ function coded(code: string, message: string): Error {
 class FakeLoader implements Loader {
   receivedBytes = 0;
   #head: number[] = [];
+  #before = 0;
+  #nFiles: number | undefined;
+
+  /** A file whose sixth byte is n is the first of n. */
+  get nFiles(): number | undefined {
+    return this.#nFiles ?? (this.#head.length < 16 ? undefined : this.#head[5] || 1);
+  }
+
+  nextPart(): void {
+    this.#nFiles = this.nFiles;
+    this.#before += this.totalBytes ?? 0;
+    this.#head = [];
+  }
 
   get totalBytes(): number | undefined {
     return this.#head.length < 16 ? undefined : new DataView(Uint8Array.from(this.#head).buffer).getFloat64(8, true);
@@ -52,7 +65,7 @@ class FakeLoader implements Loader {
   finish(nCtx?: number, cacheType?: CacheType): Engine {
     const total = this.totalBytes;
     if (this.#head[4] === faults.trapOnFinish) throw new WebAssembly.RuntimeError("unreachable");
-    if (total === undefined || this.receivedBytes < total) {
+    if (total === undefined || this.receivedBytes < this.#before + total) {
       throw coded("format", `The file ends after ${this.receivedBytes} of ${total ?? "?"} bytes. Download it again.`);
     }
     return new FakeEngine(total, nCtx ?? 512, cacheType ?? "f32");
@@ -120,9 +133,17 @@ class FakeEngine implements Engine {
     };
   }
 
-  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean, ends = false): Uint32Array<ArrayBuffer> {
+  tokenize(
+    text: string,
+    addSpecial: boolean,
+    parseSpecial: boolean,
+    ends = false,
+    plain: Uint32Array = new Uint32Array(),
+  ): Uint32Array<ArrayBuffer> {
     const parts = parseSpecial ? text.split(/(<\|(?:endoftext|user|assistant)\|>)/) : [text];
-    const pieces = parts.flatMap((part, idx) => (idx % 2 ? [part] : part.split("")));
+    const bytesBefore = (idx: number) => new TextEncoder().encode(parts.slice(0, idx).join("")).length;
+    const isSign = (idx: number) => idx % 2 === 1 && !plain.includes(bytesBefore(idx));
+    const pieces = parts.flatMap((part, idx) => (isSign(idx) ? [part] : part.split("")));
     const tokens = pieces.map((piece) => (piece.length > 1 ? FIRST_SIGN + signs.indexOf(piece) : piece.charCodeAt(0)));
     if (addSpecial) {
       pieces.unshift("");
@@ -130,6 +151,18 @@ class FakeEngine implements Engine {
     }
     const until = (idx: number) => new TextEncoder().encode(pieces.slice(0, idx + 1).join("")).length;
     return Uint32Array.from(ends ? [...tokens, ...pieces.map((_, idx) => until(idx))] : tokens);
+  }
+
+  vocabulary(): Vocabulary {
+    const texts = Array.from({ length: FIRST_SIGN + signs.length }, (_, token) => signs[token - FIRST_SIGN] ?? String.fromCharCode(token));
+    texts[0] = texts[1] = "";
+    const pieces = texts.map((text) => new TextEncoder().encode(text));
+    let end = 0;
+    const ends = pieces.map((piece) => (end += piece.length));
+    const bytes = new Uint8Array(end);
+    pieces.forEach((piece, token) => bytes.set(piece, (ends[token] as number) - piece.length));
+    const control = signs.map((_, idx) => FIRST_SIGN + idx);
+    return { bytes, ends, control, special: [2 ** 32 - 1, FIRST_SIGN, 2 ** 32 - 1, 0], endTokens: [FIRST_SIGN] };
   }
 
   detokenize(tokens: Uint32Array): string {
@@ -140,7 +173,7 @@ class FakeEngine implements Engine {
     const text = prompt ?? Uint32Array.from(this.#last);
     const tokens = typeof text === "string" ? this.tokenize(text, true, options.parseSpecial ?? false) : text;
     if (tokens.length === 0) throw coded("argument", "The prompt is empty.");
-    this.#editing = options.editsLogits ?? false;
+    this.#editing = options.editsLogits !== undefined;
     this.#nAlternatives = options.logprobs ?? 0;
     if (tokens.length > this.#nCtx) {
       throw coded("limit", `The prompt has ${tokens.length} tokens, the context ${this.#nCtx}: shorten the prompt.`);
@@ -225,10 +258,28 @@ class FakeEngine implements Engine {
   free(): void {}
 }
 
+class FakeHeader implements Header {
+  #n = 0;
+
+  /** A header is a thousand bytes long. */
+  push(chunk: Uint8Array): boolean {
+    this.#n += chunk.length;
+    return this.#n >= 1000;
+  }
+
+  estimate(nCtx = 512): HeaderEstimate {
+    if (this.#n < 1000) throw coded("format", "The file ends within its header.");
+    const [fileBytes, parameters, weightBytes] = [this.#n, 10, 2 ** 32 - 1000];
+    return { fileBytes, parameters, weightBytes, nFiles: 1, nCtx, nCtxTrain: 1024, sessionBytes: nCtx, architecture: "llama", name: "" };
+  }
+
+  free(): void {}
+}
+
 /** Takes the place of the glue's default export. */
 export default async function init(): Promise<void> {}
-export { FakeLoader as Loader };
+export { FakeHeader as Header, FakeLoader as Loader };
 export const selfTest = () => true;
 
 /** The module as one value. */
-export const fakeBinding: Binding = { default: init, Loader: FakeLoader, selfTest };
+export const fakeBinding: Binding = { default: init, Header: FakeHeader, Loader: FakeLoader, selfTest };

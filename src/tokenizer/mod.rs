@@ -204,13 +204,18 @@ impl Tokenizer {
         self.vocab.kind(token) == Kind::Control
     }
 
+    /// What a control token is spelled like, which in a text that is written comes out as nothing.
+    pub fn spelling(&self, token: u32) -> &[u8] {
+        self.vocab.text(token)
+    }
+
     /// The token ids of a text, equal to llama.cpp's. Takes O(n log n) time at worst.
     ///
     /// # Errors
     /// `Limit` for a text above [`MAX_TEXT_BYTES`]; `Format` for a character that the vocabulary of the file cannot
     /// spell in any way, which only a damaged or very small `llama` vocabulary has.
     pub fn encode(&self, text: &str, options: EncodeOptions) -> Result<Vec<u32>> {
-        Ok(self.tokens(text, options)?.ids)
+        Ok(self.tokens(text, options, &[])?.ids)
     }
 
     /// The token ids of a text, each with the bytes of the text that it stands for.
@@ -235,14 +240,23 @@ impl Tokenizer {
     /// # Errors
     /// As [`encode`](Self::encode).
     pub fn encode_with_ends(&self, text: &str, options: EncodeOptions) -> Result<(Vec<u32>, Vec<u32>)> {
-        let Tokens { ids, ends } = self.tokens(text, options)?;
+        self.encode_with_plain(text, options, &[])
+    }
+
+    /// As [`encode_with_ends`](Self::encode_with_ends), where no control token begins at one of the bytes `plain`: what is
+    /// spelled there is text, whatever the options say. So a text can be made of what is to be trusted and what is not.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_with_plain(&self, text: &str, options: EncodeOptions, plain: &[u32]) -> Result<(Vec<u32>, Vec<u32>)> {
+        let Tokens { ids, ends } = self.tokens(text, options, plain)?;
         Ok((ids, ends))
     }
 
-    fn tokens(&self, text: &str, options: EncodeOptions) -> Result<Tokens> {
+    fn tokens(&self, text: &str, options: EncodeOptions, plain: &[u32]) -> Result<Tokens> {
         let mut out = Tokens::default();
         self.special.bos.iter().filter(|_| options.add_special && self.special.add_bos).for_each(|&id| out.push(id, 0));
-        self.append_tokens(text, options.parse_special, &mut out)?;
+        self.append_tokens(text, options.parse_special, plain, &mut out)?;
         let eos = self.special.eos.iter().filter(|_| options.add_special && self.special.add_eos);
         eos.for_each(|&id| out.push(id, text.len()));
         Ok(out)
@@ -266,7 +280,7 @@ impl Tokenizer {
     pub fn encode_prompt(&self, text: &str, parse_special: bool) -> Result<Vec<u32>> {
         let mut out = Tokens::default();
         self.special.bos.iter().filter(|_| self.special.add_bos).for_each(|&id| out.push(id, 0));
-        self.append_tokens(text, parse_special, &mut out)?;
+        self.append_tokens(text, parse_special, &[], &mut out)?;
         let mut out = out.ids;
         if out.is_empty() {
             out.push(self.special.bos.ok_or_else(|| {
@@ -278,7 +292,7 @@ impl Tokenizer {
         Ok(out)
     }
 
-    fn append_tokens(&self, text: &str, parse_special: bool, out: &mut Tokens) -> Result<()> {
+    fn append_tokens(&self, text: &str, parse_special: bool, plain: &[u32], out: &mut Tokens) -> Result<()> {
         if text.len() > MAX_TEXT_BYTES {
             return Err(Error::Limit(format!(
                 "the text is {} bytes long; at most {MAX_TEXT_BYTES} can be tokenized at once",
@@ -287,7 +301,7 @@ impl Tokenizer {
         }
         let mut merger = Merger::default();
         let mut after_special = true;
-        for (fragment, end) in self.partition.split(&self.vocab, text, parse_special) {
+        for (fragment, end) in self.partition.split(&self.vocab, text, parse_special, plain) {
             match fragment {
                 Fragment::Token(id) => out.push(id, end),
                 Fragment::Text(text) => {

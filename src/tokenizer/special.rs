@@ -235,16 +235,23 @@ impl Partition {
     }
 
     /// Cuts `text` at its special tokens. User-defined tokens are always found, control and unknown tokens only with
-    /// `parse_special`. Where spellings overlap the longest wins, then the lowest id, then the leftmost. Each fragment
+    /// `parse_special`, and none of these that begins at one of the bytes `plain`. Where spellings overlap the longest wins, then the lowest id, then the leftmost. Each fragment
     /// comes with where in the text it ends.
     ///
     /// Each place of the text proposes the longest token that is spelled there, and the best proposal takes its place; one
     /// that meets what was taken before makes way for the longest that still fits. So a place is searched once, and again
     /// only when its room has shrunk, however many tokens overlap.
-    pub(super) fn split<'t>(&self, vocab: &Vocab, text: &'t str, parse_special: bool) -> Vec<(Fragment<'t>, usize)> {
+    pub(super) fn split<'t>(
+        &self,
+        vocab: &Vocab,
+        text: &'t str,
+        parse_special: bool,
+        plain: &[u32],
+    ) -> Vec<(Fragment<'t>, usize)> {
         let bytes = text.as_bytes();
         // the best proposal is the largest number
         let proposal = |start: usize, end: usize| {
+            let parse_special = parse_special && !plain.contains(&(start as u32));
             let rank = self.longest(vocab, &bytes[start..end], parse_special)?;
             Some(!((rank as u64) << 32 | start as u64))
         };
@@ -316,7 +323,7 @@ mod tests {
 
     fn split<'t>(vocab: &Vocab, text: &'t str, parse_special: bool) -> Vec<Fragment<'t>> {
         let partition = Partition::new(&Metadata::default(), vocab).unwrap();
-        let fragments = partition.split(vocab, text, parse_special);
+        let fragments = partition.split(vocab, text, parse_special, &[]);
         assert_eq!(fragments.last().map_or(0, |last| last.1), text.len());
         fragments.into_iter().map(|(fragment, _)| fragment).collect()
     }
@@ -333,6 +340,17 @@ mod tests {
         assert_eq!(split("aaaab", true), [Token(2), Text("a"), Token(0)]);
         assert_eq!(split("é<c>ü<u>", true), [Token(6), Token(4), Text("ü"), Token(5)]);
         assert_eq!(split("é<c>ü<u>", false), [Token(6), Text("<c>ü<u>")]);
+    }
+
+    #[test]
+    fn no_control_token_begins_where_the_text_is_plain() {
+        let vocab = vocab(&[("<c>", 3), ("<c><c>", 3), ("é", 4)]);
+        let partition = Partition::new(&Metadata::default(), &vocab).unwrap();
+        let split = |plain: &[u32]| partition.split(&vocab, "<c>é<c><c>", true, plain);
+        use Fragment::{Text, Token};
+        assert_eq!(split(&[]), [(Token(0), 3), (Token(2), 5), (Token(1), 11)]);
+        assert_eq!(split(&[0, 3]), [(Text("<c>"), 3), (Token(2), 5), (Token(1), 11)]);
+        assert_eq!(split(&[5]), [(Token(0), 3), (Token(2), 5), (Text("<c>"), 8), (Token(0), 11)]);
     }
 
     /// By the definition: every occurrence, the longest first, then by id, then from the left.

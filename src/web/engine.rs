@@ -43,6 +43,8 @@ fn info(session: &Session, tokenizer: &Tokenizer, gguf: &Gguf) -> JsValue {
         let text = gguf.metadata.str(&format!("general.{name}")).ok().flatten();
         properties.extend(text.map(|text| (name, Text(text))));
     }
+    let template = gguf.metadata.str("tokenizer.chat_template").ok().flatten();
+    properties.extend(template.map(|text| ("chatTemplate", Text(text))));
     object(&properties)
 }
 
@@ -87,13 +89,15 @@ impl StartOptions {
             let default = || DRY_BREAKERS.map(String::from).to_vec();
             sampler.dry_breakers = tokenizer.tokens_with(&strings(&get("dryBreakers"))?.unwrap_or_else(default));
         }
+        let mut stop_tokens = tokenizer.ends().to_vec();
+        stop_tokens.extend(Uint32Array::new(&get("stopTokens")).to_vec());
         Ok(StartOptions {
             parse_special: get("parseSpecial").is_truthy(),
             stops: StopStrings::new(strings(&get("stop"))?.unwrap_or_default()),
             generate: GenerateOptions {
                 sampler,
                 max_tokens: Some(max_tokens),
-                stop_tokens: tokenizer.ends().to_vec(),
+                stop_tokens,
                 speculation: if get("speculative").is_truthy() { Speculation::Lookup } else { Speculation::Off },
                 overflow: if get("overflow") == "shift" { Overflow::Shift(n_keep as usize) } else { Overflow::Stop },
                 n_alternatives,
@@ -326,20 +330,49 @@ impl Engine {
     }
 
     /// The tokens of a text; with `ends`, behind them as many numbers more: where in the text each of them ends, in bytes.
+    /// No control token begins at a byte that `plain` names.
     pub fn tokenize(
         &self,
         text: &JsValue,
         add_special: bool,
         parse_special: bool,
         ends: bool,
+        plain: Option<Vec<u32>>,
     ) -> JsResult<Uint32Array> {
         let options = EncodeOptions { add_special, parse_special };
-        let (mut tokens, found) =
-            to_text(text).and_then(|text| self.tokenizer.encode_with_ends(&text, options)).map_err(to_js_error)?;
+        let (mut tokens, found) = to_text(text)
+            .and_then(|text| self.tokenizer.encode_with_plain(&text, options, &plain.unwrap_or_default()))
+            .map_err(to_js_error)?;
         if ends {
             tokens.extend(found);
         }
         Ok(Uint32Array::from(&tokens[..]))
+    }
+
+    /// Every token: `bytes` one behind the other and where each of them `ends`; control tokens as they are spelled, and which
+    /// these are; `special`: BOS, EOS, EOT (2³² − 1 where there is none), and whether BOS is added; which tokens end a text.
+    pub fn vocabulary(&self) -> JsResult<JsValue> {
+        let tokenizer = &self.tokenizer;
+        let (mut bytes, mut ends, mut control) = (Vec::new(), Vec::new(), Vec::new());
+        for token in 0..tokenizer.n_vocab() as u32 {
+            if tokenizer.is_control(token) {
+                control.push(token);
+                bytes.extend_from_slice(tokenizer.spelling(token));
+            } else {
+                bytes.extend_from_slice(&tokenizer.piece(token).map_err(to_js_error)?);
+            }
+            ends.push(bytes.len() as u32);
+        }
+        let none = |token: Option<u32>| token.unwrap_or(u32::MAX);
+        let special =
+            [none(tokenizer.bos()), none(tokenizer.eos()), none(tokenizer.eot()), u32::from(tokenizer.adds_bos())];
+        Ok(object(&[
+            ("bytes", Value::Bytes(&bytes)),
+            ("ends", Value::Tokens(&ends)),
+            ("control", Value::Tokens(&control)),
+            ("special", Value::Tokens(&special)),
+            ("endTokens", Value::Tokens(tokenizer.ends())),
+        ]))
     }
 
     /// The text of some tokens.

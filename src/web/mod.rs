@@ -4,16 +4,18 @@
 //! Every throw is a JS `Error` with a string property `code`, as [`crate::Error::code`] gives it.
 
 mod engine;
+mod header;
 mod loader;
 mod threads;
 
 pub use engine::Engine;
+pub use header::Header;
 pub use loader::Loader;
 #[cfg(target_feature = "atomics")]
 pub use threads::{help, n_threads, set_threads, share};
 
 use crate::error::{Error, Result};
-use js_sys::{Array, Float32Array, JsString, Object, Reflect, Uint32Array};
+use js_sys::{Array, Float32Array, JsString, Object, Reflect, Uint8Array, Uint32Array};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 
@@ -40,6 +42,7 @@ enum Value<'a> {
     /// As a plain array of numbers.
     Tokens(&'a [u32]),
     Floats(&'a [f32]),
+    Bytes(&'a [u8]),
 }
 
 /// A plain JS object. What serializes any type to JS is larger than all that is told here.
@@ -49,6 +52,7 @@ fn object(properties: &[(&str, Value<'_>)]) -> JsValue {
         let value = match value {
             Value::Number(x) => JsValue::from_f64(*x),
             Value::Text(text) => JsValue::from_str(text),
+            Value::Bytes(bytes) => Uint8Array::from(*bytes).into(),
             Value::Floats(floats) => Float32Array::from(*floats).into(),
             Value::Tokens(tokens) => Array::from(&Uint32Array::from(*tokens)).into(),
         };
