@@ -402,6 +402,9 @@ fn pack_q4(group: &mut [Q4x8], raw: &[u8]) {
     }
 }
 
+/// Takes a run: the packed block that it belongs to and its row there, its block in the file and its number in that.
+type PutRun<'a> = dyn FnMut(usize, usize, &[u8], usize) + 'a;
+
 /// The file's bytes of a matrix whose rows have `blocks` runs of 32 weights.
 #[derive(Clone, Copy)]
 struct Raw<'a> {
@@ -421,8 +424,8 @@ impl Raw<'_> {
         rows.div_ceil(8) * self.blocks
     }
 
-    /// For each run: the packed block that it belongs to and its row there, and its block in the file and its number in that.
-    fn each_run(self, put: &mut dyn FnMut(usize, usize, &[u8], usize)) {
+    /// Gives all runs in the file's order.
+    fn each_run(self, put: &mut PutRun<'_>) {
         let n = self.runs_per_block();
         for (i, block) in self.bytes.chunks_exact(self.format.row().block_bytes).enumerate() {
             for run in 0..n {

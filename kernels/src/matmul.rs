@@ -123,10 +123,13 @@ fn by_tiles<L: Layout, const N: usize>(out: &mut Submatrix<'_>, w: &[L], x: &[L:
     });
 }
 
+/// Computes group `.0` for `.2` inputs from number `.1` on.
+type TileWork<'a> = dyn Fn(usize, usize, usize, &mut [Rows; WIDEST]) + 'a;
+
 /// Has `tile` compute each group of eight rows for each `n` of the inputs, and for those that are left one by one. This loop
 /// is there once for all layouts.
 #[inline(never)]
-fn tiles(out: &mut Submatrix<'_>, n_inputs: usize, n: usize, tile: &dyn Fn(usize, usize, usize, &mut [Rows; WIDEST])) {
+fn tiles(out: &mut Submatrix<'_>, n_inputs: usize, n: usize, tile: &TileWork<'_>) {
     let mut sums = [[F4::splat(0.0); 2]; WIDEST];
     let rows = out.n_columns();
     for columns in (0..rows).step_by(8).map(|first| first..rows.min(first + 8)) {

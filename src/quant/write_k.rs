@@ -65,8 +65,8 @@ fn blocks<const N: usize>(x: &[f32], w: &[f32], out: &mut [u8], layout: &Layout,
 /// 16 bytes of a scale and a minimum for each 16 values, 64 of two bits, d, dmin.
 fn q2_k(x: &[f32], w: &[f32], out: &mut [u8]) {
     blocks::<84>(x, w, out, &Q2_K, |fit, out| {
-        for j in 0..16 {
-            out[j] = (fit.scales[j] | fit.mins[j] << 4) as u8;
+        for (out, (scale, min)) in out.iter_mut().zip(fit.scales.iter().zip(&fit.mins)).take(16) {
+            *out = (scale | min << 4) as u8;
         }
         for (i, q) in fit.q.iter().enumerate() {
             out[16 + i / 128 * 32 + i % 32] |= (*q as u8) << (i / 32 % 4 * 2);
