@@ -90,7 +90,8 @@ impl Session {
         Ok(())
     }
 
-    /// Another session with the same text, at the cost of a copy of its cache.
+    /// Another session with the same text, at the cost of a copy of its cache. It has no interventions, and computes the text
+    /// anew where this one has some.
     ///
     /// # Errors
     /// `Limit` where memory does not suffice.
@@ -101,6 +102,9 @@ impl Session {
         copy.cache.copy_from(&mut self.cache);
         copy.tokens.extend_from_slice(&self.tokens);
         (copy.n_past, copy.n_own, copy.sampler) = (self.n_past, self.n_own, self.sampler);
+        if !self.interventions.is_empty() {
+            copy.n_past = 0;
+        }
         Ok(copy)
     }
 }

@@ -181,7 +181,7 @@ impl Engine {
     }
 
     /// Ends a running generation and hands out its session.
-    fn session(&mut self) -> Result<&mut Session> {
+    pub(super) fn session(&mut self) -> Result<&mut Session> {
         self.state = match core::mem::replace(&mut self.state, State::Between) {
             State::Running(generation) => {
                 self.drafted = generation.drafted();
@@ -268,6 +268,7 @@ impl Engine {
         let n_vocab = session.model().config().n_vocab;
         match what {
             "mean" => return Ok(Float32Array::from(&session.embed(tokens, Pooling::Mean)?[..])),
+            "embeddings" => return Ok(Float32Array::from(&session.embeddings(tokens)?[..])),
             "last" => return Ok(Float32Array::from(&session.embed(tokens, Pooling::Last)?[..])),
             "score" => {
                 let scores: Vec<f32> = session.score(tokens)?.into_iter().map(|ln_p| ln_p as f32).collect();
@@ -446,7 +447,7 @@ impl Engine {
 
     /// What the model makes of `tokens`, from an empty cache. `what` is `logits`: at every token, n_tokens × n_vocab;
     /// `score`: the natural logarithm of each token's probability after those before it, from the second on; `mean` or `last`:
-    /// one vector of length 1, pooled in that way.
+    /// one vector of length 1, pooled in that way; `embeddings`: the embedding of each token, n_tokens × n_embd.
     pub fn measure(&mut self, tokens: &Uint32Array, what: &str) -> JsResult<Float32Array> {
         self.measured(&tokens.to_vec(), what).map_err(to_js_error)
     }

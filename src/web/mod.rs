@@ -5,6 +5,7 @@
 
 mod engine;
 mod header;
+mod inspect;
 mod loader;
 mod threads;
 
