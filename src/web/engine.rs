@@ -138,6 +138,10 @@ enum Stepped {
 
 /// Where the session is.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one of it, and a box would be one more way to run out of memory"
+)]
 enum State {
     Idle(Session),
     Running(Generation<Session>),
