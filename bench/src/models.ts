@@ -25,8 +25,8 @@ export interface Model {
   longForPeers: boolean;
   /** Texts to be written with and without guessing. */
   repeating: Repeating[];
-  /** So large that peers are measured with one thread only. */
-  large: boolean;
+  /** So small that peers are measured with two threads too. */
+  small: boolean;
   file_bytes: number;
   /** What a decoded token reads of the weights. */
   bytes_per_token: number;
@@ -68,7 +68,7 @@ function builtIn(id: string): Model | undefined {
   const { n_vocab, bytes_per_token } = known;
   const file_bytes = statSync(path).size;
   const text = { n_vocab, words: COMMON_WORDS };
-  const size = { long: false, longForPeers: false, large: false, file_bytes, bytes_per_token };
+  const size = { long: false, longForPeers: false, small: true, file_bytes, bytes_per_token };
   return { id, path, url: `/built-in/${id}.gguf`, ...text, onnx, ...size, repeating: repeatingTexts(id) };
 }
 
@@ -79,7 +79,7 @@ function synthetic(id: string): Model {
   const { file, file_bytes, bytes_per_token, n_vocab, words } = listed;
   const [path, url] = [`${paths.models}/${file}`, `/models/${file}`];
   const long = id.startsWith("135M");
-  const size = { long, longForPeers: long && !id.endsWith("K_M"), large: id.startsWith("0.5B"), file_bytes, bytes_per_token };
+  const size = { long, longForPeers: id === "135M-Q8_0", small: id.startsWith("15M"), file_bytes, bytes_per_token };
   return { id, path, url, n_vocab, words, onnx: onnxFor(id), ...size, repeating: repeatingTexts(id) };
 }
 
