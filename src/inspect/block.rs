@@ -20,9 +20,9 @@ use crate::tensor::zeros;
 use core::mem::take;
 
 /// Most tokens.
-pub const MAX_TOKENS: usize = 64;
+const MAX_TOKENS: usize = 64;
 /// Most columns of the stream, and of the feed-forward network.
-pub const MAX_WIDTH: usize = 1024;
+const MAX_WIDTH: usize = 1024;
 
 /// PyTorch's own, under the root of the norms.
 const EPS: f32 = 1e-5;
@@ -53,12 +53,12 @@ impl Block<'_> {
     /// `heads`, `attn`, `sum1`, `norm1` \[T × D\]; `linear1` and `hidden` \[T × F\]; `ffn`, `sum2`, `out` \[T × D\].
     ///
     /// # Errors
-    /// `Argument` for heads that do not divide D, for more than [`MAX_TOKENS`] tokens or [`MAX_WIDTH`] columns, and for
-    /// another number of values; `Limit` where there is no memory.
+    /// `Argument` for heads that do not divide D, for more than 64 tokens or 1024 columns, and for another
+    /// number of values; `Limit` where there is no memory.
     pub fn steps(&self) -> Result<Vec<f32>> {
         let Block { n_tokens: t, n_embd: d, n_head: h, n_ff: f, mut values, .. } = *self;
         let fits = (1..=MAX_TOKENS).contains(&t) && [d, f].iter().all(|n| (1..=MAX_WIDTH).contains(n));
-        if !fits || h == 0 || d % h != 0 || values.len() != t * d + 4 * d * d + 2 * d * f + 9 * d + f {
+        if !fits || h == 0 || !d.is_multiple_of(h) || values.len() != t * d + 4 * d * d + 2 * d * f + 9 * d + f {
             return Err(Error::Argument(format!(
                 "a block of at most {MAX_TOKENS} tokens and {MAX_WIDTH} columns takes T·D + 4·D² + 2·D·F + 9·D + F values, and heads that divide D"
             )));
