@@ -166,6 +166,7 @@ const COLUMNS = [
   { head: "last byte to ready, s", query: { measure: "ready_after_last_byte" }, scale: 1e-3 },
   { head: "first token, s", query: { measure: "first_token" }, scale: 1e-3 },
   { head: "peak memory, MB", query: { measure: "peak_memory" }, scale: 1e-6 },
+  { head: "of it the page's own, MB", query: { measure: "peak_own_memory" }, scale: 1e-6 },
 ];
 
 /** Everything that a record holds, a table for each model. @param {BenchRecord} record */

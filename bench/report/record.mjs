@@ -2,7 +2,7 @@
  * The records that `cargo xtask bench` leaves, as they are read here.
  *
  * @typedef {"decode" | "decode_repeating" | "prefill" | "load" | "ready_after_last_byte" | "first_token" |
- *   "peak_memory"} Measure
+ *   "peak_memory" | "peak_own_memory"} Measure
  *
  * @typedef {object} Sample
  * @property {string} engine

@@ -204,9 +204,16 @@ export const hasVnni = ({ machine }) => machine.flags.includes("avx_vnni");
 /** @param {BenchRecord} record @returns {Result[]} */
 function memory(record) {
   const model = "135M-Q8_0";
-  const bytes = byRound(record, { engine: OURS, threads: 1, model, measure: "peak_memory" });
-  const measured = spread([...bytes.values()].map((value) => value / 1e6));
-  return [{ what: model, sense: "at most", target: 220, unit: "MB", measured }];
+  /** @param {"peak_memory" | "peak_own_memory"} measure */
+  const measured = (measure) => {
+    const bytes = byRound(record, { engine: OURS, threads: 1, model, measure });
+    return spread([...bytes.values()].map((value) => value / 1e6));
+  };
+  // An empty page's renderer holds about 100 MB of the browser's program, which all of its processes share.
+  return [
+    { what: `${model}, all that is resident`, sense: "at most", target: 220, unit: "MB", measured: measured("peak_memory") },
+    { what: `${model}, without the browser's program`, sense: "at most", target: 220, unit: "MB", measured: measured("peak_own_memory") },
+  ];
 }
 
 /** @param {BenchRecord} record */

@@ -15,6 +15,8 @@ import type { Options } from "./options.js";
 /** What a page did, and how much memory its process held at most, where that can be told. */
 export interface Ran extends Outcome {
   peakBytes?: number;
+  /** The same without the pages of the browser's program, looked at ten times a second. */
+  peakOwnBytes?: number;
 }
 
 const TIMEOUT_MS = 300_000;
@@ -67,10 +69,12 @@ export async function runJob(browser: Browser, address: string, job: Job, inWork
     page.on("console", (message) => void (message.type() === "error" && said.push(message.text())));
     page.on("pageerror", (error) => said.push(String(error)));
     await page.goto(address);
+    const watch = await watchOwn(browser);
     const outcome = await runInPage(page, job, inWorker).catch((error: Error) => failed(error.message));
+    const peakOwnBytes = watch();
     const peakBytes = await peak(browser);
     const explained = explain(outcome, said);
-    return peakBytes === undefined ? explained : { ...explained, peakBytes };
+    return peakBytes === undefined || peakOwnBytes === undefined ? explained : { ...explained, peakBytes, peakOwnBytes };
   } finally {
     await context.close();
   }
@@ -92,6 +96,25 @@ async function runInPage(page: Page, job: Job, inWorker: boolean): Promise<Outco
     throw error.name === "TimeoutError" ? new Error(`It was not done after ${TIMEOUT_MS / 1000} s.`) : error;
   });
   return (await page.evaluate(() => window.outcome)) ?? failed("nothing came back");
+}
+
+/** Watches how much memory of its own the largest renderer holds; what is returned ends that and tells the most. */
+async function watchOwn(browser: Browser): Promise<() => number | undefined> {
+  const pids = await renderers(browser).catch(() => []);
+  let most = 0;
+  const timer = setInterval(() => {
+    for (const pid of pids) {
+      try {
+        most = Math.max(most, residentBytes(pid).own || 0);
+      } catch {
+        // it has ended
+      }
+    }
+  }, 100);
+  return () => {
+    clearInterval(timer);
+    return most || undefined;
+  };
 }
 
 /** The highest resident memory of the page's process; Chromium on Linux only. */

@@ -8,7 +8,7 @@ import type { Options } from "./options.js";
 export const SCHEMA = 1;
 
 /** What is measured, and in which unit. */
-export type Measure = "decode" | "decode_repeating" | "prefill" | "load" | "ready_after_last_byte" | "first_token" | "peak_memory";
+export type Measure = "decode" | "decode_repeating" | "prefill" | "load" | "ready_after_last_byte" | "first_token" | "peak_memory" | "peak_own_memory";
 export type Unit = "tokens/s" | "ms" | "bytes";
 
 /** One measurement. */

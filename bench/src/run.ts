@@ -106,10 +106,11 @@ async function runCell(
 
 /** Load times and memory are those of the short context. */
 export function toSamples(ran: Ran, isShort: boolean): Omit<Sample, "engine" | "threads" | "model" | "round">[] {
-  const { samples, peakBytes, error } = ran;
+  const { samples, peakBytes, peakOwnBytes, error } = ran;
   if (!isShort) return samples.filter(({ unit }) => unit === "tokens/s");
   if (peakBytes === undefined || error !== undefined) return samples;
-  return [...samples, { measure: "peak_memory", value: peakBytes, unit: "bytes" }];
+  const own = peakOwnBytes === undefined ? [] : [{ measure: "peak_own_memory", value: peakOwnBytes, unit: "bytes" } as const];
+  return [...samples, { measure: "peak_memory", value: peakBytes, unit: "bytes" }, ...own];
 }
 
 function summary({ samples, error }: Outcome): string {

@@ -15,8 +15,8 @@ use std::path::PathBuf;
 /// Arguments of `pagelm inspect`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The GGUF file
-    #[arg(value_name = "FILE")]
+    /// The GGUF file, or its address: of that no more than the header is fetched
+    #[arg(value_name = "FILE or URL")]
     file: PathBuf,
     /// The context that the memory is given for [default: what the model was trained on, at most 2048]
     #[arg(long, value_name = "N")]

@@ -10,6 +10,7 @@ mod model_file;
 mod perplexity;
 mod record;
 mod sampling;
+mod remote;
 mod score;
 mod tokenize;
 

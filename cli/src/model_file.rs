@@ -1,5 +1,6 @@
 //! A model's file: opening it, reading its header, loading all of it.
 
+use crate::remote::{Remote, is_url};
 use anyhow::{Context, Result, bail};
 use pagelm::gguf::Gguf;
 use pagelm::model::{CacheType, Loader, Model};
@@ -67,8 +68,28 @@ pub fn load(path: &Path) -> Result<Loaded> {
     let mut loader = Loader::new(file_bytes);
     let name = || path.display().to_string();
     while fill(&mut file, &mut loader).with_context(name)? {}
+    let n_files = loader.n_files().unwrap_or(1);
+    for i in 1..n_files {
+        let path = part_of(path, i, n_files)?;
+        let name = || path.display().to_string();
+        let (mut file, file_bytes) = open(&path)?;
+        loader.next_part(file_bytes).with_context(name)?;
+        while fill(&mut file, &mut loader).with_context(name)? {}
+    }
     let (model, gguf) = loader.finish().with_context(name)?;
     Ok(Loaded { model: Arc::new(model), gguf })
+}
+
+/// Where file `i` of `n` is, beside the first one: their names differ in a number, `…-00001-of-00003.gguf`.
+pub fn part_of(first: &Path, i: u32, n: u32) -> Result<PathBuf> {
+    let name = first.to_string_lossy();
+    match name.strip_suffix(&format!("-{:05}-of-{n:05}.gguf", 1)) {
+        Some(stem) => Ok(PathBuf::from(format!("{stem}-{:05}-of-{n:05}.gguf", i + 1))),
+        None => bail!(
+            "{name} is one of {n} files: name the first one, and leave the names as they came, \
+             …-00001-of-{n:05}.gguf"
+        ),
+    }
 }
 
 impl Loaded {
@@ -110,11 +131,34 @@ fn fill(file: &mut File, loader: &mut Loader) -> Result<bool> {
     }
 }
 
-/// Reads no more of a file than its header, and how long the file is where that is known.
+/// Reads no more of a file, on this machine or at an address, than its header, and how long the file is where that is known. Of
+/// a model in several files the headers of all, as if it were one.
 pub fn read_header(path: &Path) -> Result<(Gguf, Option<u64>)> {
+    let (mut gguf, mut file_bytes) = read_one_header(path)?;
+    let n_files = gguf.metadata.u32("split.count")?.unwrap_or(1);
+    for i in 1..n_files {
+        let (more, more_bytes) = read_one_header(&part_of(path, i, n_files)?)?;
+        gguf.tensors.extend(more.tensors);
+        gguf.file_bytes += more.file_bytes;
+        file_bytes = file_bytes.zip(more_bytes).map(|(all, more)| all + more);
+    }
+    Ok((gguf, file_bytes))
+}
+
+fn read_one_header(path: &Path) -> Result<(Gguf, Option<u64>)> {
     const FIRST_PIECE: usize = 64 << 10;
-    let (mut file, file_bytes) = open(path)?;
     let name = || path.display().to_string();
+    let (mut file, file_bytes): (Box<dyn Read>, _) = match path.to_str().filter(|name| is_url(name)) {
+        Some(url) => {
+            let remote = Remote::open(url)?;
+            let file_bytes = remote.file_bytes;
+            (Box::new(remote), file_bytes)
+        }
+        None => {
+            let (file, file_bytes) = open(path)?;
+            (Box::new(file), file_bytes)
+        }
+    };
     let mut bytes = Vec::new();
     loop {
         // Each attempt to parse costs what there is, so the pieces double.

@@ -542,3 +542,94 @@ fn perplexity_is_by_the_usual_windows() {
     assert!(prints(&args[..5], text.as_bytes()).contains(" tokens counted in "));
     fails(&args, b"ab", "less than one window");
 }
+
+/// The files of a model in two, as `llama-gguf-split` names them; the first's path.
+fn two_files(stem: &str) -> String {
+    let whole = llama();
+    let part = |no: i128| {
+        let (metadata, tensors) = match no {
+            0 => (whole.metadata.clone(), whole.tensors[..4].to_vec()),
+            _ => (Vec::new(), whole.tensors[4..].to_vec()),
+        };
+        let mut part = Made { metadata, tensors };
+        part.set("split.no", Value::Int(no));
+        part.set("split.count", Value::Int(2));
+        part.write()
+    };
+    file(&format!("{stem}-00002-of-00002.gguf"), &part(1));
+    file(&format!("{stem}-00001-of-00002.gguf"), &part(0))
+}
+
+#[test]
+fn a_model_in_several_files_is_found_by_its_first() {
+    let whole = file("parts-whole.gguf", &llama().write());
+    let first = two_files("parts");
+    let args = |model: &str| {
+        ["generate", "--model", model, "--prompt", "ab", "--n-predict", "5", "--seed", "3"].map(String::from)
+    };
+    let text = |model: &str| prints(&args(model).each_ref().map(String::as_str), b"");
+    assert_eq!(text(&first), text(&whole));
+    let about: Json = serde_json::from_str(&prints(&["inspect", "--json", &first], b"")).unwrap();
+    assert_eq!(
+        (&about["runnable"], about["tensors"].as_array().unwrap().len()),
+        (&Json::Bool(true), llama().tensors.len())
+    );
+    let renamed = file("renamed.gguf", &std::fs::read(&first).unwrap());
+    let output = run(&args(&renamed).each_ref().map(String::as_str), b"");
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("is one of 2 files"));
+}
+
+/// Answers each request with the range that it asks for, and counts the bytes.
+fn serve_ranges(file: Vec<u8>) -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/model.gguf", listener.local_addr().unwrap());
+    let sent = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = sent.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let (mut stream, mut request) = (stream, Vec::new());
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                if stream.read(&mut byte).unwrap_or(0) == 0 {
+                    break;
+                }
+                request.push(byte[0]);
+            }
+            let request = String::from_utf8_lossy(&request).to_lowercase();
+            let Some((_, range)) = request.split_once("range: bytes=") else { continue };
+            let (start, end) = range.split_once("\r\n").unwrap().0.split_once('-').unwrap();
+            let (start, end) = (start.parse::<usize>().unwrap(), file.len().min(end.parse::<usize>().unwrap() + 1));
+            let head = format!(
+                "HTTP/1.1 206 Partial Content\r\nContent-Length: {}\r\nContent-Range: bytes {start}-{}/{}\r\nConnection: close\r\n\r\n",
+                end - start,
+                end - 1,
+                file.len()
+            );
+            let _ = stream.write_all(head.as_bytes());
+            // The client ends the connection when it has seen enough.
+            for piece in file[start..end].chunks(4096) {
+                if stream.write_all(piece).is_err() {
+                    break;
+                }
+                count.fetch_add(piece.len(), std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+    });
+    (url, sent)
+}
+
+#[test]
+fn the_header_of_a_file_at_an_address_is_all_that_is_fetched() {
+    let shape = Shape { n_embd: 1024, n_ff: 4096, ..SHAPE };
+    let whole = made::llama(shape, Format::F32).write();
+    let (url, sent) = serve_ranges(whole.clone());
+    let about: Json = serde_json::from_str(&prints(&["inspect", "--json", &url], b"")).unwrap();
+    let local = file("remote.gguf", &whole);
+    let mut expected: Json = serde_json::from_str(&prints(&["inspect", "--json", &local], b"")).unwrap();
+    expected["file"] = Json::String(url);
+    assert_eq!(about, expected);
+    let sent = sent.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(sent <= 2 << 20 && whole.len() > 40 << 20, "{sent} of {} bytes were sent", whole.len());
+    let output = run(&["inspect", "http://127.0.0.1:1/none.gguf"], b"");
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("cannot be read"));
+}

@@ -10,6 +10,7 @@ export interface Binding {
   /** Fetches and instantiates the `.wasm` beside the glue; compiles while it downloads. */
   default(options?: { module_or_path?: unknown; memory?: WebAssembly.Memory; thread_stack_size?: number }): Promise<unknown>;
   Loader: new (fileBytes?: number) => Loader;
+  Header: new () => Header;
   /** Whether this build computes the right bits in this browser. */
   selfTest(): boolean;
   /** Builds with threads: opens the instance to that many, and gives what a helper's instance is made of. */
@@ -22,6 +23,28 @@ export interface Binding {
   setThreads?(n: number): void;
 }
 
+/** Takes a file's first bytes until its header is whole. */
+export interface Header {
+  /** True once the header is whole. */
+  push(chunk: Uint8Array): boolean;
+  /** Of a model in several files, all but the first: `isMore`, and only what files have each. */
+  estimate(nCtx: number | undefined, cacheType: CacheType | undefined, isMore: boolean): HeaderEstimate;
+  free(): void;
+}
+
+/** What a header tells. */
+export interface HeaderEstimate {
+  fileBytes: number;
+  parameters: number;
+  weightBytes: number;
+  nFiles: number;
+  nCtx: number;
+  nCtxTrain: number;
+  sessionBytes: number;
+  architecture: string;
+  name: string;
+}
+
 /** Takes a file's bytes in the order in which they arrive, and becomes an engine. */
 export interface Loader {
   /** Copies the bytes into the engine's memory and packs every tensor that is complete. */
@@ -29,6 +52,10 @@ export interface Loader {
   /** The file's length as its header has it; known once the header is read. */
   readonly totalBytes: number | undefined;
   readonly receivedBytes: number;
+  /** How many files the model is in; known once the first one's header is read. */
+  readonly nFiles: number | undefined;
+  /** Says that this file is at its end and the model's next one follows. */
+  nextPart(fileBytes?: number): void;
   /** Consumes the loader. */
   finish(nCtx?: number, cacheType?: CacheType): Engine;
   free(): void;

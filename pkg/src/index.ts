@@ -16,6 +16,7 @@ export type {
   ChatOptions,
   ChatReport,
   EmbedOptions,
+  Estimate,
   GenerateOptions,
   LoadOptions,
   Message,

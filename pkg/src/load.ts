@@ -5,7 +5,7 @@ import { abortError, PageLmError, toPageLmError } from "./errors.js";
 import { type Build, chooseBuilds, mostThreads } from "./features.js";
 import type { Shared } from "./helper.js";
 import type { EngineChoices } from "./protocol.js";
-import { checkFirstBytes, openSource, type OpenSource, type SourceRef } from "./source.js";
+import { checkFirstBytes, openSource, type OpenSource, partOf, type SourceRef } from "./source.js";
 import type { Progress } from "./types.js";
 
 /** Options of {@link loadEngine}. */
@@ -61,7 +61,7 @@ async function pour(
   source: SourceRef,
   { nCtx, cacheType, signal, onProgress }: EngineLoadOptions,
 ): Promise<Engine> {
-  const reader = readChunks(chunks);
+  let [reader, n] = [readChunks(chunks), 1];
   const loader = new binding.Loader(fileBytes);
   let finished = false;
   try {
@@ -79,7 +79,12 @@ async function pour(
         reported = now;
         onProgress?.({ receivedBytes: loader.receivedBytes, totalBytes: loader.totalBytes ?? fileBytes });
       }
-      if (!chunk) break;
+      if (chunk) continue;
+      const nFiles = loader.nFiles ?? 1;
+      if (n >= nFiles) break;
+      const next = await openSource(partOf(source, n, nFiles), signal);
+      [reader, n, first] = [readChunks(next.chunks), n + 1, true];
+      loader.nextPart(next.fileBytes);
     }
     finished = true; // from here on the loader belongs to the engine, whether that succeeds or not
     return loader.finish(nCtx, cacheType);

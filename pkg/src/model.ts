@@ -12,6 +12,7 @@ import type {
   BenchmarkReport,
   ChatOptions,
   EmbedOptions,
+  Estimate,
   GenerateOptions,
   LoadOptions,
   Message,
@@ -80,12 +81,13 @@ export class Model {
 
   /**
    * Starts a worker and loads a GGUF file into it: from an address, relative to the page, or a file that the reader
-   * chose. The engine compiles while the file arrives.
+   * chose. The engine compiles while the file arrives. A model in several files (`…-00001-of-00003.gguf`) is named by the first
+   * one's address, or by a list of them all.
    *
    * # Errors
    * Any code of {@link PageLmError} but `busy` and `disposed`. The worker is ended then, and the download with it.
    */
-  static async load(source: Source, options: LoadOptions = {}): Promise<Model> {
+  static async load(source: Source | readonly Source[], options: LoadOptions = {}): Promise<Model> {
     const { onProgress, signal } = options;
     if (signal?.aborted) throw abortError(signal);
     const [ref, nCtx, cacheType] = [toSourceRef(source), toCount(options.nCtx, "nCtx"), toCacheType(options.cacheType)];
@@ -108,6 +110,21 @@ export class Model {
     } finally {
       signal?.removeEventListener("abort", onAbort);
     }
+  }
+
+  /**
+   * What a model would take, from its header alone: of an address no more than the first megabytes are fetched, by range where
+   * the host gives ranges.
+   *
+   * # Errors
+   * As {@link load}; `unsupported` and `format` for a model that cannot be run.
+   */
+  static async estimate(
+    source: Source | readonly Source[],
+    { nCtx, cacheType, signal }: Pick<LoadOptions, "nCtx" | "cacheType" | "signal"> = {},
+  ): Promise<Estimate> {
+    const { estimate } = await import("./estimate.js");
+    return estimate(toSourceRef(source), { nCtx: toCount(nCtx, "nCtx"), cacheType: toCacheType(cacheType), signal });
   }
 
   /**

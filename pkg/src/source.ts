@@ -2,7 +2,10 @@ import { abortError, PageLmError } from "./errors.js";
 import type { Source } from "./types.js";
 
 /** A source that can cross to a worker: the address is absolute. */
-export type SourceRef = { kind: "url"; url: string } | { kind: "blob"; blob: Blob };
+export type SourceRef = ({ kind: "url"; url: string } | { kind: "blob"; blob: Blob }) & {
+  /** The model's other files, where it is in several and they are named. */
+  rest?: SourceRef[];
+};
 
 /** A source that has been opened. */
 export interface OpenSource {
@@ -10,6 +13,8 @@ export interface OpenSource {
   chunks: ReadableStream<Uint8Array>;
   /** The exact length, only where it is certain: of a file on this device. */
   fileBytes: number | undefined;
+  /** Whether these are only the bytes that were asked for. */
+  isPart?: boolean;
 }
 
 /**
@@ -18,7 +23,11 @@ export interface OpenSource {
  * # Errors
  * `argument` where it is none of the three kinds, or not an address.
  */
-export function toSourceRef(source: Source, base: string | undefined = baseUrl()): SourceRef {
+export function toSourceRef(source: Source | readonly Source[], base: string | undefined = baseUrl()): SourceRef {
+  if (Array.isArray(source)) {
+    const [first, ...rest] = (source as readonly Source[]).map((source) => toSourceRef(source, base));
+    if (first) return { ...first, rest };
+  }
   if (source instanceof Blob) return { kind: "blob", blob: source };
   if (typeof source !== "string" && !(source instanceof URL)) {
     throw new PageLmError("argument", "A model is loaded from an address (string or URL) or from a Blob or File.");
@@ -32,6 +41,24 @@ export function toSourceRef(source: Source, base: string | undefined = baseUrl()
   }
 }
 
+/**
+ * Where file `idx` of `n` of a model in several is: the one that was named, else the one whose address differs from the first
+ * one's in its number, `…-00001-of-00003.gguf`.
+ *
+ * # Errors
+ * `argument` where neither tells.
+ */
+export function partOf(source: SourceRef, idx: number, n: number): SourceRef {
+  const named = source.rest?.[idx - 1];
+  if (named) return named;
+  const digits = (n: number) => String(n).padStart(5, "0");
+  if (source.kind === "url" && !source.rest) {
+    const url = source.url.replace(`-${digits(1)}-of-${digits(n)}.gguf`, `-${digits(idx + 1)}-of-${digits(n)}.gguf`);
+    if (url !== source.url) return { kind: "url", url };
+  }
+  throw new PageLmError("argument", `This model is in ${n} files: load them all, as a list in their order.`);
+}
+
 function baseUrl(): string | undefined {
   return globalThis.document?.baseURI ?? globalThis.location?.href;
 }
@@ -43,18 +70,19 @@ function baseUrl(): string | undefined {
  * `http` for a status other than 200, `network` where no answer came, `format` where a web page or a pointer came in
  * place of the file, `aborted`.
  */
-export async function openSource(source: SourceRef, signal?: AbortSignal): Promise<OpenSource> {
+export async function openSource(source: SourceRef, signal?: AbortSignal, range?: string): Promise<OpenSource> {
   if (signal?.aborted) throw abortError(signal);
   if (source.kind === "blob") return { chunks: source.blob.stream(), fileBytes: source.blob.size };
-  const response = await request(source.url, signal);
-  if (!response.ok || response.status === 206) throw httpError(source.url, response);
+  const response = await request(source.url, signal, range);
+  const isPart = response.status === 206;
+  if (!response.ok || (isPart && !range)) throw httpError(source.url, response);
   if (!response.body) throw new PageLmError("network", `The answer from ${source.url} has no content.`);
-  return { chunks: response.body, fileBytes: undefined };
+  return { chunks: response.body, fileBytes: undefined, isPart };
 }
 
-async function request(url: string, signal: AbortSignal | undefined): Promise<Response> {
+async function request(url: string, signal: AbortSignal | undefined, range: string | undefined): Promise<Response> {
   try {
-    return await fetch(url, signal ? { signal } : {});
+    return await fetch(url, { ...(signal && { signal }), ...(range && { headers: { Range: range } }) });
   } catch (thrown) {
     if (signal?.aborted) throw abortError(signal);
     throw new PageLmError("network", unreachable(url), { cause: thrown });

@@ -4,6 +4,25 @@ import type { Build } from "./features.js";
 /** Where a model comes from: an address (relative to the page), or a file that the reader chose. */
 export type Source = string | URL | Blob;
 
+/** What a file's header tells of the model in it. */
+export interface Estimate {
+  name: string;
+  architecture: string;
+  parameters: number;
+  /** How many files it is in, and how long they are together. */
+  nFiles: number;
+  fileBytes: number;
+  /** The context that the memory is for, and the longest that the model was trained with. */
+  nCtx: number;
+  nCtxTrain: number;
+  /** Memory for the weights, and for the context and all else; `totalBytes` is their sum. */
+  weightBytes: number;
+  sessionBytes: number;
+  totalBytes: number;
+  /** Whether that fits into WebAssembly's 4 GB. */
+  fits: boolean;
+}
+
 /** How far a download is. */
 export interface Progress {
   /** Bytes of the file that have arrived, after any decompression on the way. */

@@ -6,7 +6,7 @@
  * A prompt with one of {@link spells} in it makes the engine do what its name says.
  */
 
-import type { Binding, CacheType, Engine, EngineInfo, EngineOptions, Loader, Measure, Step, Vocabulary } from "../src/binding.js";
+import type { Binding, CacheType, Engine, EngineInfo, EngineOptions, Header, HeaderEstimate, Loader, Measure, Step, Vocabulary } from "../src/binding.js";
 
 /** What a fake file can do on the way in. */
 export const faults = { none: 0, trapOnPush: 1, trapOnFinish: 2, unsupported: 3 } as const;
@@ -34,6 +34,19 @@ function coded(code: string, message: string): Error {
 class FakeLoader implements Loader {
   receivedBytes = 0;
   #head: number[] = [];
+  #before = 0;
+  #nFiles: number | undefined;
+
+  /** A file whose sixth byte is n is the first of n. */
+  get nFiles(): number | undefined {
+    return this.#nFiles ?? (this.#head.length < 16 ? undefined : this.#head[5] || 1);
+  }
+
+  nextPart(): void {
+    this.#nFiles = this.nFiles;
+    this.#before += this.totalBytes ?? 0;
+    this.#head = [];
+  }
 
   get totalBytes(): number | undefined {
     return this.#head.length < 16 ? undefined : new DataView(Uint8Array.from(this.#head).buffer).getFloat64(8, true);
@@ -52,7 +65,7 @@ class FakeLoader implements Loader {
   finish(nCtx?: number, cacheType?: CacheType): Engine {
     const total = this.totalBytes;
     if (this.#head[4] === faults.trapOnFinish) throw new WebAssembly.RuntimeError("unreachable");
-    if (total === undefined || this.receivedBytes < total) {
+    if (total === undefined || this.receivedBytes < this.#before + total) {
       throw coded("format", `The file ends after ${this.receivedBytes} of ${total ?? "?"} bytes. Download it again.`);
     }
     return new FakeEngine(total, nCtx ?? 512, cacheType ?? "f32");
@@ -241,10 +254,28 @@ class FakeEngine implements Engine {
   free(): void {}
 }
 
+class FakeHeader implements Header {
+  #n = 0;
+
+  /** A header is a thousand bytes long. */
+  push(chunk: Uint8Array): boolean {
+    this.#n += chunk.length;
+    return this.#n >= 1000;
+  }
+
+  estimate(nCtx = 512): HeaderEstimate {
+    if (this.#n < 1000) throw coded("format", "The file ends within its header.");
+    const [fileBytes, parameters, weightBytes] = [this.#n, 10, 2 ** 32 - 1000];
+    return { fileBytes, parameters, weightBytes, nFiles: 1, nCtx, nCtxTrain: 1024, sessionBytes: nCtx, architecture: "llama", name: "" };
+  }
+
+  free(): void {}
+}
+
 /** Takes the place of the glue's default export. */
 export default async function init(): Promise<void> {}
-export { FakeLoader as Loader };
+export { FakeHeader as Header, FakeLoader as Loader };
 export const selfTest = () => true;
 
 /** The module as one value. */
-export const fakeBinding: Binding = { default: init, Loader: FakeLoader, selfTest };
+export const fakeBinding: Binding = { default: init, Header: FakeHeader, Loader: FakeLoader, selfTest };

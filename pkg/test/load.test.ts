@@ -2,6 +2,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { estimate } from "../src/estimate.js";
 import { loadEngine } from "../src/load.js";
 import { toSourceRef } from "../src/source.js";
 import type { Progress } from "../src/types.js";
@@ -14,13 +15,26 @@ const open = async () => fakeBinding;
 let server: Server;
 let base: string;
 let cutShort = 0;
+const ranges: (string | undefined)[] = [];
+
+/** One of a model's files; the first says how many there are. */
+function partFile(nFiles: number): Uint8Array {
+  const part = fakeFile(5000);
+  part[5] = nFiles;
+  return part;
+}
 
 beforeAll(async () => {
   server = createServer((request, response) => {
     const path = request.url ?? "";
     if (path === "/plain") response.end(file);
     else if (path === "/gzip") response.setHeader("content-encoding", "gzip").end(gzipSync(file));
-    else if (path === "/html") response.end("\n <!DOCTYPE html><title>Sign in</title>");
+    else if (/^\/m-0000[123]-of-00003\.gguf$/.test(path)) response.end(partFile(Number(path[7]) === 1 ? 3 : 0));
+    else if (path === "/ranges") {
+      const [start = 0, end = 0] = /(\d+)-(\d+)/.exec(request.headers.range ?? "")?.slice(1).map(Number) ?? [];
+      ranges.push(request.headers.range);
+      response.writeHead(206, { "content-range": `bytes ${start}-${end}/${9 << 20}` }).end(new Uint8Array(600));
+    } else if (path === "/html") response.end("\n <!DOCTYPE html><title>Sign in</title>");
     else if (path === "/lfs") response.end("version https://git-lfs.github.com/spec/v1\noid sha256:0");
     else if (path === "/short") response.end(file.subarray(0, 1000));
     else if (path === "/empty") response.end();
@@ -115,4 +129,23 @@ test("what is no source is an argument error", () => {
     kind: "url",
     url: "https://x.example/demo/models/a.gguf",
   });
+});
+
+test("a model in several files loads from the first one's address, or from all of them in a list", async () => {
+  const { engine } = await load("m-00001-of-00003.gguf");
+  expect(engine.info().fileBytes).toBe(5000);
+  const blobs = [3, 0, 0].map((n) => new Blob([partFile(n) as Uint8Array<ArrayBuffer>]));
+  await loadEngine(toSourceRef(blobs), simd128, open);
+  await expect(loadEngine(toSourceRef(blobs.slice(0, 2)), simd128, open)).rejects.toMatchObject({ code: "argument", message: /3 files/ });
+  await expect(loadEngine(toSourceRef(blobs[0] as Blob), simd128, open)).rejects.toMatchObject({ code: "argument" });
+});
+
+test("an estimate fetches a header by ranges, and no more", async () => {
+  const binding = async () => ({ binding: fakeBinding });
+  const told = await estimate(toSourceRef("ranges", base), { nCtx: 7 }, binding);
+  expect(ranges).toEqual(["bytes=0-2097151", "bytes=600-2097751"]);
+  expect(told).toMatchObject({ nCtx: 7, totalBytes: 2 ** 32 - 993, fits: true });
+  expect(await estimate(toSourceRef("plain", base), {}, binding)).toMatchObject({ nCtx: 512 });
+  expect(await estimate(toSourceRef("ranges", base), { nCtx: 1000 }, binding)).toMatchObject({ fits: false });
+  await expect(estimate(toSourceRef("empty", base), {}, binding)).rejects.toMatchObject({ code: "format" });
 });

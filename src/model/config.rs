@@ -72,7 +72,7 @@ pub struct Config {
     pub attention_scale: f32,
     /// c: scaled scores become c · tanh(score / c).
     pub attention_softcap: Option<f32>,
-    /// The slope of the first head's bias by distance (ALiBi) is 2 to the −this · 2 / H or so.
+    /// m: scores fall with the distance (ALiBi), of H heads, a power of two, by 2^(−m/H) to 2^(−m) a position.
     pub max_alibi_bias: Option<f32>,
     /// Queries, keys and values are kept within ± this.
     pub clamp_kqv: Option<f32>,

@@ -5,6 +5,7 @@
 //!     header       collected until it parses, then everything in it is checked
 //!     tensors      each into its own buffer, packed as soon as it is whole
 //!     gaps, tail   skipped
+//!     the next of a model's files, where there are several: next_part()
 //! finish() → Model
 //! ```
 //!
@@ -15,7 +16,7 @@ use super::names::columns_and_rows;
 use super::weights::{Model, Parts};
 use crate::error::{Error, Result};
 use crate::gguf::{Gguf, hash};
-use crate::tensor::Buffer;
+use crate::tensor::{Buffer, Tensor};
 
 /// How much is asked for at a time while the header is not whole, and where bytes are skipped.
 const PIECE: usize = 64 << 10;
@@ -33,27 +34,41 @@ pub struct Loader {
     /// bytes are tried as they come: a file that is no GGUF shows it there.
     next_try: usize,
     body: Option<Body>,
+    /// What came in the files before this one.
+    earlier: Option<Loaded>,
+}
+
+/// What whole files held.
+#[derive(Debug)]
+struct Loaded {
+    /// The first one's header, with the tensors of all.
+    gguf: Gguf,
+    n_files: u32,
+    hash: u64,
+    parts: Vec<(String, Tensor)>,
 }
 
 /// What is known once the header has been read.
 #[derive(Debug)]
 struct Body {
     gguf: Gguf,
-    config: Config,
+    /// Of a model in one file; with several, the tensors are not all known yet.
+    config: Option<Config>,
     /// Indices into `gguf.tensors` in the order of their offsets, last first.
     pending: Vec<usize>,
     buffer: Option<Buffer>,
     buffer_filled: usize,
     /// Of all that came so far: the header, then tensor by tensor.
     hash: u64,
-    parts: Vec<(String, crate::tensor::Tensor)>,
+    parts: Vec<(String, Tensor)>,
 }
 
 impl Loader {
     /// `file_bytes`: the length of the file where it is known for certain (a local file; not what a server says), so
     /// that a truncated file is found out by its header.
     pub fn new(file_bytes: Option<u64>) -> Loader {
-        Loader { known_bytes: file_bytes, received: 0, collected: Vec::new(), filled: 0, next_try: 0, body: None }
+        let (collected, filled, next_try) = (Vec::new(), 0, 0);
+        Loader { known_bytes: file_bytes, received: 0, collected, filled, next_try, body: None, earlier: None }
     }
 
     /// Where the next bytes of the file go. Never empty; fill some of it from its start, then call
@@ -129,7 +144,22 @@ impl Loader {
 
     /// The model's shape, once the header has been read.
     pub fn config(&self) -> Option<&Config> {
-        self.body.as_ref().map(|body| &body.config)
+        self.body.as_ref()?.config.as_ref()
+    }
+
+    /// How many files the model is in, once the first one's header has been read.
+    pub fn n_files(&self) -> Option<u32> {
+        self.earlier.as_ref().map(|earlier| &earlier.gguf).or(self.header()).map(n_files)
+    }
+
+    /// Says that this file is at its end, and that the model's next one follows; `file_bytes` as in [`new`](Loader::new).
+    ///
+    /// # Errors
+    /// `Format` where the file ended too early.
+    pub fn next_part(&mut self, file_bytes: Option<u64>) -> Result<()> {
+        let loaded = self.take_file()?;
+        *self = Loader { earlier: Some(loaded), ..Loader::new(file_bytes) };
+        Ok(())
     }
 
     /// How long the file is by its header, once that has been read.
@@ -152,7 +182,16 @@ impl Loader {
     }
 
     fn start_body(&mut self, gguf: Gguf) -> Result<()> {
-        let config = Model::check(&gguf)?;
+        let no = gguf.metadata.u32("split.no")?.unwrap_or(0);
+        let expected = self.earlier.as_ref().map_or(0, |earlier| earlier.n_files);
+        if no != expected {
+            return Err(Error::Format(format!(
+                "this is file {} of a model in several, where file {} is expected: give them all, in their order",
+                u64::from(no) + 1,
+                expected + 1
+            )));
+        }
+        let config = if n_files(&gguf) > 1 || no > 0 { None } else { Some(Model::check(&gguf)?) };
         if let Some(known) = self.known_bytes.filter(|known| *known < gguf.file_bytes) {
             return Err(truncated(known, gguf.file_bytes));
         }
@@ -176,12 +215,27 @@ impl Loader {
     /// # Errors
     /// `Format` where the file ended too early.
     pub fn finish(mut self) -> Result<(Model, Gguf)> {
+        let Loaded { gguf, n_files: n, hash, parts } = self.take_file()?;
+        if n < n_files(&gguf) {
+            return Err(Error::Format(format!(
+                "this is file {n} of a model in {} files: the others are missing",
+                n_files(&gguf)
+            )));
+        }
+        let config = Model::check(&gguf)?;
+        let mut model = Parts(parts).assemble(config)?;
+        model.hash = hash;
+        Ok((model, gguf))
+    }
+
+    /// What came so far, with this file, which must be whole.
+    fn take_file(&mut self) -> Result<Loaded> {
         if self.body.is_none() {
             self.next_try = 0;
             self.known_bytes = Some(self.filled as u64);
             self.try_header()?;
         }
-        let Some(body) = self.body else {
+        let Some(body) = self.body.take() else {
             return Err(Error::Format(format!(
                 "the file ends after {} bytes, within its header: download it again",
                 self.filled
@@ -190,10 +244,26 @@ impl Loader {
         if body.buffer.is_some() || !body.pending.is_empty() {
             return Err(truncated(self.received, body.gguf.file_bytes));
         }
-        let mut model = Parts(body.parts).assemble(body.config)?;
-        model.hash = body.hash;
-        Ok((model, body.gguf))
+        Ok(match self.earlier.take() {
+            None => Loaded { gguf: body.gguf, n_files: 1, hash: body.hash, parts: body.parts },
+            Some(mut loaded) => {
+                loaded.gguf.tensors.extend(body.gguf.tensors);
+                loaded.gguf.file_bytes = loaded.gguf.file_bytes.saturating_add(body.gguf.file_bytes);
+                loaded.parts.extend(body.parts);
+                loaded.hash = hash(loaded.hash, &body.hash.to_le_bytes());
+                loaded.n_files += 1;
+                loaded
+            }
+        })
     }
+}
+
+/// How many files a model is in, by the header of its first one.
+///
+/// # Source
+/// llama.cpp, `llama-gguf-split`, <https://github.com/ggml-org/llama.cpp/tree/master/tools/gguf-split>
+fn n_files(gguf: &Gguf) -> u32 {
+    gguf.metadata.u32("split.count").ok().flatten().unwrap_or(1)
 }
 
 fn truncated(has: u64, needs: u64) -> Error {

@@ -55,8 +55,8 @@ const TENSORS: &[(&str, u16, Kind)] = &[
     ("post_ffw_norm", POST_NORMS, Kind::Norm),
 ];
 
-fn width(config: &Config, dim: Dim) -> usize {
-    match dim {
+fn width(config: &Config, dim: Dim) -> u64 {
+    let n = match dim {
         Dim::Embd => config.n_embd,
         Dim::Q => config.n_q(),
         Dim::Kv => config.n_kv(),
@@ -65,26 +65,25 @@ fn width(config: &Config, dim: Dim) -> usize {
         Dim::Up => config.n_ff << u32::from(config.fused_gate),
         Dim::ExpertFf => config.widest_ff(),
         Dim::Expert => config.experts.map_or(0, |experts| experts.n),
-    }
+    };
+    n as u64
 }
 
 /// What a tensor of this name must look like: columns (the fastest-running dimension) and rows; `None` for a name that
 /// no model of this architecture has. `found` is what it looks like, for norms that come in several widths.
 fn expected_shape(config: &Config, name: &str, found: (u64, u64)) -> Option<(u64, u64)> {
-    let shape = |(columns, rows): (usize, usize)| (columns as u64, rows as u64);
     let allowed = config.parts[0] | config.parts[1];
     let Some(rest) = name.strip_prefix("blk.") else {
-        let (d, v) = (config.n_embd, config.n_vocab);
-        let pairs = config.rope.map(|rope| (rope.n_rot / 2, 1));
+        let (d, v) = (config.n_embd as u64, config.n_vocab as u64);
+        let pairs = config.rope.map(|rope| (rope.n_rot as u64 / 2, 1));
         return match name {
             "token_embd.weight" | "output.weight" => Some((d, v)),
             "output.bias" => (allowed & OUTPUT_BIAS != 0).then_some((v, 1)),
-            "position_embd.weight" => (allowed & POSITIONS != 0).then_some((d, config.n_ctx_train)),
+            "position_embd.weight" => (allowed & POSITIONS != 0).then_some((d, config.n_ctx_train as u64)),
             "output_norm.weight" | "output_norm.bias" => Some((d, 1)),
             "rope_freqs.weight" | "rope_factors_long.weight" | "rope_factors_short.weight" => pairs,
             _ => None,
-        }
-        .map(shape);
+        };
     };
     let (layer, suffix) = rest.split_once('.')?;
     layer.parse::<usize>().ok().filter(|i| *i < config.n_layer && i.to_string() == layer)?;
@@ -94,19 +93,19 @@ fn expected_shape(config: &Config, name: &str, found: (u64, u64)) -> Option<(u64
     if (*part != 0 && allowed & part == 0) || !(is_bias || end == "weight") {
         return None;
     }
-    let n_experts = config.experts.map_or(0, |experts| experts.n);
     let (columns, rows) = match *kind {
-        Kind::Norm => return Some(shape((config.n_embd, 1))),
+        Kind::Norm => return Some((width(config, Dim::Embd), 1)),
         Kind::HeadNorm(dim) => {
-            let (dh, all) = (config.head_dim, width(config, dim));
-            let widths = [shape((dh, 1)), shape((dh, all / dh)), shape((all, 1))];
+            let (dh, all) = (config.head_dim as u64, width(config, dim));
+            let widths = [(dh, 1), (dh, all / dh), (all, 1)];
             return widths.into_iter().find(|shape| *shape == found).or(Some(widths[0]));
         }
         Kind::Matrix(columns, rows) => (width(config, columns), width(config, rows)),
         Kind::Each(..) if is_bias => return None,
-        Kind::Each(columns, rows) => (width(config, columns), width(config, rows) * n_experts),
+        // More than 32 bits, perhaps: one below the other.
+        Kind::Each(columns, rows) => (width(config, columns), width(config, rows) * width(config, Dim::Expert)),
     };
-    Some(shape(if is_bias { (rows, 1) } else { (columns, rows) }))
+    Some(if is_bias { (rows, 1) } else { (columns, rows) })
 }
 
 /// Checks every tensor description of a file against the configuration, before any weight is read.

@@ -3,9 +3,9 @@
 /// A named step of the forward pass. Names and meaning are llama.cpp's, so that a comparison is a join on (name, layer).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Site {
-    /// Embeddings (with learned positions added, where there are any): \[T × D\].
+    /// Embeddings, scaled where the model does that, with learned positions added where there are any: \[T × D\].
     InpEmbd,
-    /// The normalised input of attention: \[T × D\].
+    /// The input of attention, normalised where there is a norm for it: \[T × D\].
     AttnNorm,
     /// Queries, turned to their positions: \[T × H·Dh\].
     Qcur,
@@ -13,26 +13,28 @@ pub enum Site {
     Kcur,
     /// Values: \[T × K·Dh\].
     Vcur,
-    /// Scores of one head and one token against all positions up to it, before scaling: \[position + 1\]. Heads that share
-    /// their keys come together, token by token; `Place` says which one it is.
+    /// Scores of one head and one token against all positions up to it, before scaling: \[position + 1\]; 0 of those that a
+    /// local layer does not see. Heads that share their keys come together, token by token; `Place` says which one it is.
     Kq,
-    /// The same after scaling and softmax: the attention weights.
+    /// The same after scaling, soft cap, bias and softmax: the attention weights.
     KqSoftMax,
     /// What the heads read, side by side: \[T × H·Dh\].
     KqvOut,
-    /// Attention's contribution to the residual stream: \[T × D\].
+    /// Attention's contribution to the residual stream, normalised and scaled where the model does that: \[T × D\].
     AttnOut,
-    /// The residual stream between attention and feed-forward: \[T × D\].
+    /// The residual stream with attention's contribution: \[T × D\].
     FfnInp,
-    /// The normalised input of the feed-forward network: \[T × D\].
+    /// The input of the feed-forward network, normalised where there is a norm for it: \[T × D\]. A network that reads what
+    /// attention reads has no such site.
     FfnNorm,
-    /// The gate's projection, where there is a gate: \[T × F\].
+    /// The gate's projection, where there is a gate in a matrix of its own: \[T × F\]. Experts do not come by here, nor at
+    /// the next two sites.
     FfnGate,
-    /// The up projection: \[T × F\].
+    /// The up projection: \[T × F\]; gate and up of a token side by side, where they are one matrix: \[T × 2·F\].
     FfnUp,
     /// The hidden neurons, after the nonlinearity (and the gate): \[T × F\].
     FfnAct,
-    /// The feed-forward network's contribution to the residual stream: \[T × D\].
+    /// The feed-forward network's contribution to the residual stream, normalised and scaled likewise: \[T × D\].
     FfnOut,
     /// The residual stream after a layer: \[T × D\].
     LOut,

@@ -3,12 +3,15 @@
 use super::threads::pool;
 use super::{Engine, JsResult, to_js_error};
 use crate::error::{Error, Result};
-use crate::model::{self, CacheType};
+use crate::model::{self, CacheType, Model};
 use crate::session::Session;
 use crate::tokenizer::Tokenizer;
 use js_sys::Uint8Array;
 use std::sync::Arc;
 use wasm_bindgen::prelude::*;
+
+/// The most that weights may take: WebAssembly's 4 GB, less what a short context takes at least.
+const MOST_BYTES: u64 = (4 << 30) - (64 << 20);
 
 /// Takes a file's bytes in the order in which they arrive, and becomes an [`Engine`].
 #[wasm_bindgen]
@@ -37,6 +40,18 @@ impl Loader {
             taken += n as u32;
         }
         self.read_tokenizer().map_err(to_js_error)
+    }
+
+    /// How many files the model is in, once the first one's header has been read.
+    #[wasm_bindgen(getter, js_name = nFiles)]
+    pub fn n_files(&self) -> Option<u32> {
+        self.inner.n_files()
+    }
+
+    /// Says that this file is at its end and the model's next one follows.
+    #[wasm_bindgen(js_name = nextPart)]
+    pub fn next_part(&mut self, file_bytes: Option<f64>) -> JsResult<()> {
+        self.inner.next_part(file_bytes.map(|n| n as u64)).map_err(to_js_error)
     }
 
     /// The file's length by its own header, once that has been read.
@@ -73,6 +88,13 @@ impl Loader {
     /// its weights are downloaded.
     fn read_tokenizer(&mut self) -> Result<()> {
         if let (None, Some(header)) = (&self.tokenizer, self.inner.header()) {
+            let needed = Model::bytes_needed(header);
+            if needed > MOST_BYTES {
+                let [needed, most] = [needed, MOST_BYTES].map(|bytes| bytes / 1_000_000);
+                return Err(Error::Limit(format!(
+                    "this model's weights take {needed} MB of memory, and a page has {most} MB for them: choose a smaller one"
+                )));
+            }
             self.tokenizer = Some(Tokenizer::from_metadata(&header.metadata)?);
         }
         Ok(())

@@ -4,10 +4,12 @@
 //! Every throw is a JS `Error` with a string property `code`, as [`crate::Error::code`] gives it.
 
 mod engine;
+mod header;
 mod loader;
 mod threads;
 
 pub use engine::Engine;
+pub use header::Header;
 pub use loader::Loader;
 #[cfg(target_feature = "atomics")]
 pub use threads::{help, n_threads, set_threads, share};

@@ -35,10 +35,11 @@ pub fn read(name: &str) -> Recorded {
     for (key, found) in record["metadata"].as_object().unwrap() {
         file.set(key, value(found));
     }
-    for (seed, row) in record["tensors"].as_array().unwrap().iter().enumerate() {
+    let seeds = record["seed"].as_u64().unwrap() as u32..;
+    for (seed, row) in seeds.zip(record["tensors"].as_array().unwrap()) {
         let number = |i: usize| row[i].as_f64().unwrap() as f32;
         let shape: Vec<u64> = serde_json::from_value(row[1].clone()).unwrap();
-        let values = made::noise(shape.iter().product::<u64>() as usize, number(3), seed as u32);
+        let values = made::noise(shape.iter().product::<u64>() as usize, number(3), seed);
         let around = number(2);
         add(&mut file, row[0].as_str().unwrap(), shape, values.into_iter().map(|x| x + around));
     }

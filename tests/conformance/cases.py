@@ -30,6 +30,8 @@ class Case:
     tensors: dict = field(default_factory=dict)
     """Tensors that are not drawn."""
     layers: int = 2
+    seed: int = 0
+    """The first tensor's. Mixtures have one with which no token is nearly undecided between two experts: `margins.py`."""
     gelu: bool = False
 
 
@@ -101,7 +103,7 @@ def rope(kind: str, theta: float = 10_000.0, **more) -> dict:
 
 
 HEAD = D // HEADS
-EXPERT_KEYS = {"expert_count": 8, "expert_used_count": 3}
+EXPERT_KEYS = {"expert_count": 4, "expert_used_count": 2}
 YARN = {"factor": 4.0, "original_max_position_embeddings": ORIGINAL}
 YARN_KEYS = {
     "rope.scaling.type": "yarn",
@@ -193,7 +195,7 @@ LONG_OPTIONS, LONG_KEYS = long_rope(CONTEXT)
 SHORT_OPTIONS, SHORT_KEYS = long_rope(ORIGINAL)
 LONG_TENSORS = {"rope_factors_long.weight": LONG, "rope_factors_short.weight": SHORT}
 NEOX_OPTIONS = {"hidden_act": TANH_GELU, **rope("default", partial_rotary_factor=0.25)}
-MOE = {"num_experts": 8, "num_local_experts": 8, "num_experts_per_tok": 3}
+MOE = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2}
 OLMO2 = without(LLAMA | POST_NORMS | QK_NORMS, "attn_norm", "ffn_norm")
 OLMO3 = {
     "sliding_window": WINDOW,
@@ -234,7 +236,7 @@ CASES: dict[str, Case] = {
         },
         LLAMA,
     ),
-    "mixtral": Case("Mixtral", "llama", {**MOE, "sliding_window": None, **rope("default")}, EXPERT_KEYS, LLAMA | EXPERTS),
+    "mixtral": Case("Mixtral", "llama", {**MOE, "sliding_window": None, **rope("default")}, EXPERT_KEYS, LLAMA | EXPERTS, seed=88000),
     "qwen2": Case("Qwen2", "qwen2", {"tie_word_embeddings": True}, {}, LLAMA),
     "qwen2-yarn": Case("Qwen2", "qwen2", rope("yarn", 1e6, **YARN), {"rope.freq_base": 1e6, **YARN_KEYS}, LLAMA),
     "qwen3": Case(
@@ -347,6 +349,14 @@ CASES: dict[str, Case] = {
             "rope.freq_base": 1e6,
         },
         LLAMA | QK_NORMS | EXPERTS,
+        seed=21000,
     ),
-    "olmoe": Case("Olmoe", "olmoe", {**MOE, "norm_topk_prob": False}, EXPERT_KEYS, LLAMA | QK_NORMS | EXPERTS),
+    "olmoe": Case(
+        "Olmoe",
+        "olmoe",
+        {**MOE, "num_key_value_heads": HEADS, "norm_topk_prob": False},
+        {**EXPERT_KEYS, "attention.head_count_kv": HEADS},
+        LLAMA | QK_NORMS | EXPERTS,
+        seed=22000,
+    ),
 }

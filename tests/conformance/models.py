@@ -177,9 +177,9 @@ def plan(case: Case, model) -> list[tuple[str, list[int], float, float]]:
     return rows
 
 
-def draw(rows) -> dict[str, np.ndarray]:
+def draw(rows, first_seed: int) -> dict[str, np.ndarray]:
     drawn = {}
-    for seed, (name, shape, around, size) in enumerate(rows):
+    for seed, (name, shape, around, size) in enumerate(rows, first_seed):
         drawn[name] = (noise(int(np.prod(shape)), size, seed) + np.float32(around)).reshape(shape)
     return drawn
 
@@ -222,6 +222,6 @@ def make(name: str):
     case = CASES[name]
     model = network(case)
     rows = plan(case, model)
-    drawn = draw(rows)
+    drawn = draw(rows, case.seed)
     fill(case, model, drawn)
     return case, model, rows, drawn

@@ -2,7 +2,7 @@
 
     python tests/conformance/record.py [NAME …]
 
-Needs what tests/conformance/requirements.txt names. tests/fixtures/models/NAME.json says how to make the model's file anew;
+In the environment that `cargo xtask conformance --record` makes for it. tests/fixtures/models/NAME.json says how to make the model's file anew;
 NAME.f32 holds the logits of every token, little-endian.
 """
 
@@ -29,6 +29,7 @@ def main() -> None:
         record = {
             "architecture": case.architecture,
             "metadata": models.keys(case),
+            "seed": case.seed,
             "tensors": [[name, shape[::-1], around, size] for name, shape, around, size in rows],
             "fixed": fixed,
             "tokens": models.tokens()[: models.n_tokens(case)],

@@ -6,7 +6,10 @@
 mod bench;
 mod browser;
 mod check;
+mod conformance;
+mod defects;
 mod fresh;
+mod fuzz;
 mod node;
 mod opcodes;
 mod paths;
@@ -53,6 +56,10 @@ enum Command {
     },
     /// Measure this engine beside its peers in one browser, and native llama.cpp (about half an hour)
     Bench(bench::Options),
+    /// Give the engine damaged files and odd texts, for hours (needs a nightly toolchain)
+    Fuzz(fuzz::Options),
+    /// Compare every architecture and weight format with transformers and native llama.cpp, and write docs/conformance.md
+    Conformance(conformance::Options),
     /// Write src/tokenizer/unicode_table.rs anew, when Unicode has a new version
     Unicode,
 }
@@ -78,6 +85,8 @@ fn run(command: Command) -> Result<()> {
         Command::Test { train: false } => test::run(),
         Command::Test { train: true } => train::smoke_test(),
         Command::Bench(options) => bench::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
+        Command::Conformance(options) => conformance::run(&options),
         Command::Unicode => unicode::run(),
     }
 }

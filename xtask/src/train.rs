@@ -85,7 +85,7 @@ pub fn smoke_test() -> Result<()> {
 
 /// The Python of a virtual environment that has these packages. What was installed is noted in it, so that this is
 /// done once.
-fn environment(venv: &Path, packages: &[&str]) -> Result<PathBuf> {
+pub fn environment(venv: &Path, packages: &[&str]) -> Result<PathBuf> {
     let python = venv.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
     let stamp = venv.join("installed.txt");
     let wanted = format!("{}\n{}", packages.join(" "), fs::read_to_string(paths::root().join("train/pyproject.toml"))?);

@@ -5,4 +5,5 @@ import type { Binding } from "../binding.js";
 declare const init: Binding["default"];
 export default init;
 export declare const selfTest: Binding["selfTest"];
+export declare const Header: Binding["Header"];
 export declare const Loader: Binding["Loader"];

@@ -17,11 +17,14 @@ export async function renderers(browser: Browser): Promise<number[]> {
   }
 }
 
-/** Resident memory now and at its highest since `resetPeak`, in bytes. */
-export function residentBytes(pid: number): { now: number; peak: number } {
+/**
+ * Resident memory now and at its highest since `resetPeak`, in bytes; and what of it now is the process's own: without the pages
+ * of files, which are the browser's program for the most part and are there once for all of its processes.
+ */
+export function residentBytes(pid: number): { now: number; peak: number; own: number } {
   const text = readFileSync(`/proc/${pid}/status`, "utf8");
   const bytesOf = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text)?.[1] ?? Number.NaN) * 1024;
-  return { now: bytesOf("VmRSS"), peak: bytesOf("VmHWM") };
+  return { now: bytesOf("VmRSS"), peak: bytesOf("VmHWM"), own: bytesOf("RssAnon") + bytesOf("RssShmem") };
 }
 
 /** Lets the peak begin anew from what is resident now. */
