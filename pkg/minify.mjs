@@ -21,7 +21,7 @@ async function bundle(/** @type {string} */ name, isApart = (/** @type {string} 
   writeFileSync(dist + name, output[0].code);
 }
 
-await bundle("worker.js", (id) => /(pagelm|benchmark)\.js$/.test(id));
+await bundle("worker.js", (id) => /(pagelm|benchmark|grammar)\.js$/.test(id));
 await bundle("jinja.js");
 for (const within of ["python-values", "python-builtins"]) rmSync(`${dist}${within}.js`);
 // The library's licence travels with it.

@@ -1,6 +1,7 @@
 import type { Engine, Step } from "./binding.js";
 import { BUSY, isFatal, PageLmError, toPageLmError, toWire } from "./errors.js";
 import type { Build } from "./features.js";
+import type { Constrained } from "./grammar.js";
 import type { Shared } from "./helper.js";
 import { loadEngine } from "./load.js";
 import type { Measured, Request, Response } from "./protocol.js";
@@ -19,6 +20,9 @@ interface Run {
   wake: (() => void) | undefined;
   /** What the page made of the logits that it was sent. */
   logits?: Float32Array | undefined;
+  /** Which tokens may come next, a bit for each. */
+  allowed?: Uint32Array | undefined;
+  constraint?: Constrained | undefined;
   prefillMs: number;
   decodeMs: number;
 }
@@ -130,16 +134,23 @@ export class Host {
   async #generate({ id, prompt, options, credit }: Extract<Request, { type: "generate" }>): Promise<void> {
     const engine = this.#ready();
     const run = this.#begin(id, credit);
+    // On first use only: the grammars are a module of their own.
+    const constraint = options.constraint && (await (await import("./grammar.js")).constrain(engine, options.constraint));
+    if (this.#run !== run) return constraint?.free(); // cancelled meanwhile
+    run.constraint = constraint;
     const started = timed(run, "prefillMs", () => engine.start(prompt, options));
-    this.#threads.begin(options.speculative !== undefined || options.editsLogits === true);
+    this.#threads.begin(options.speculative !== undefined || options.editsLogits !== undefined);
     this.#post({ type: "started", id, ...started });
     while (await this.#mayGoOn(run)) {
       const at = performance.now();
-      const step = this.#threads.step(engine, run.logits);
-      run.logits = undefined;
+      const step = this.#threads.step(engine, run.logits, run.allowed);
+      run.logits = run.allowed = undefined;
+      if (step.kind === "token") constraint?.accept(step.token);
+      if (step.kind === "logits") run.allowed = constraint?.allowed();
       run[step.kind === "prefill" ? "prefillMs" : "decodeMs"] += performance.now() - at;
       if (step.kind === "token") run.credit -= 1;
-      if (step.kind === "end") this.#run = undefined;
+      if (step.kind === "end") this.#close();
+      if (step.kind === "logits" && step.logits.length === 0) continue; // nobody wants to see them
       this.#tell(run, step);
       if (step.kind === "logits") await this.#until(run, () => run.logits !== undefined);
     }
@@ -195,8 +206,13 @@ export class Host {
     return (this.#run = { id, credit, wake: undefined, prefillMs: 0, decodeMs: 0 });
   }
 
-  #end(run: Run, broken = false): void {
+  #close(): void {
+    this.#run?.constraint?.free();
     this.#run = undefined;
+  }
+
+  #end(run: Run, broken = false): void {
+    this.#close();
     if (!broken) this.#engine?.cancel();
     run.wake?.();
   }

@@ -36,7 +36,9 @@ async function writeInto(
   prompt: string,
   options: GenerateIntoOptions,
 ): Promise<Report> {
-  const started = engine.start(prompt, toEngineOptions(options));
+  const engineOptions = toEngineOptions(options);
+  if (engineOptions.constraint) throw new PageLmError("unsupported", "Texts of a given form need the worker: use Model.");
+  const started = engine.start(prompt, engineOptions);
   const [context, tokens, texts] = [[...started.promptTokens], [] as number[], [] as string[]];
   const measured = { prefillMs: 0, decodeMs: 0 };
   let logits: Float32Array | undefined;

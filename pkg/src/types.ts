@@ -156,6 +156,15 @@ export interface GenerateOptions extends SamplingOptions {
    * copies of the scores.
    */
   logitsProcessor?: (logits: Float32Array<ArrayBuffer>, tokens: readonly number[]) => Float32Array<ArrayBuffer> | undefined | void;
+  /**
+   * The text is JSON that this schema describes; `true` for any JSON. This and the next two load a module of their own, once;
+   * one of them can be given. A text that ends by `"eos"` is whole; one that ends otherwise may be cut.
+   */
+  json?: object | true;
+  /** The text, from its first character to its last, is what this regular expression describes. */
+  regex?: string | RegExp;
+  /** The text is what this grammar in Lark's notation describes. */
+  grammar?: string;
 }
 
 /** One message of a conversation. */
