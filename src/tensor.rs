@@ -191,11 +191,11 @@ impl Tensor {
             }
             Packed::F16(w) => half_row(out, cast_slice(&w[group * self.columns..]), lane, Format::F16),
             Packed::Bf16(w) => half_row(out, cast_slice(&w[group * self.columns..]), lane, Format::BF16),
-            Packed::Q8(w) => self.run_row(out, group, |block| w[block].run(lane)),
-            Packed::Q4(w) => self.run_row(out, group, |block| w[block].run(lane)),
-            Packed::Q4K(w) => self.run_row(out, group, |block| w[block].run(lane)),
-            Packed::Q5K(w) => self.run_row(out, group, |block| w[block].run(lane)),
-            Packed::Q6K(w) => self.run_row(out, group, |block| w[block].run(lane)),
+            Packed::Q8(w) => self.run_row(out, group, &|block| w[block].run(lane)),
+            Packed::Q4(w) => self.run_row(out, group, &|block| w[block].run(lane)),
+            Packed::Q4K(w) => self.run_row(out, group, &|block| w[block].run(lane)),
+            Packed::Q5K(w) => self.run_row(out, group, &|block| w[block].run(lane)),
+            Packed::Q6K(w) => self.run_row(out, group, &|block| w[block].run(lane)),
             Packed::Q4T(w) => {
                 for (out, block) in out.as_chunks_mut::<32>().0.iter_mut().zip(&w[group * (self.columns / 32)..]) {
                     let codes = block.run(lane);
@@ -205,7 +205,7 @@ impl Tensor {
         }
     }
 
-    fn run_row(&self, out: &mut [f32], group: usize, run: impl Fn(usize) -> Run) {
+    fn run_row(&self, out: &mut [f32], group: usize, run: &dyn Fn(usize) -> Run) {
         let blocks = self.columns / 32;
         for (out, block) in out.as_chunks_mut::<32>().0.iter_mut().zip(group * blocks..) {
             let run = run(block);
@@ -308,7 +308,7 @@ impl Buffer {
     /// `Format` where a weight or a scale is infinite or no number: its products would differ between machines.
     pub fn pack(mut self) -> Result<Tensor> {
         let (format, columns, blocks) = (self.format, self.columns, self.columns / 32);
-        let runs = |block: &[u8], run| run_of(format, block, run);
+        let raw = Raw { format, bytes: &self.raw, blocks };
         match &mut self.filling {
             Packed::F32(w) => interleave(w, columns, |group, raw: &[f32]| {
                 for (k, column) in group.iter_mut().enumerate() {
@@ -319,21 +319,25 @@ impl Buffer {
             Packed::Bf16(w) => interleave(w, columns, |group, raw: &[u16]| pack_half(cast_slice_mut(group), raw))?,
             Packed::Q8(w) if self.raw.is_empty() => interleave(w, blocks, pack_q8)?,
             Packed::Q4(w) if self.raw.is_empty() => interleave(w, blocks, pack_q4)?,
-            Packed::Q8(w) => pack_runs(format, w, &self.raw, blocks, runs, Q8x8::put)?,
-            Packed::Q4(w) => pack_runs(format, w, &self.raw, blocks, runs, Q4x8::put)?,
-            Packed::Q4K(w) => pack_runs(format, w, &self.raw, blocks, runs, Q4Kx8::put)?,
+            Packed::Q8(w) => pack_runs(w, raw, &mut |w, row, run| w.put(row, &run))?,
+            Packed::Q4(w) => pack_runs(w, raw, &mut |w, row, run| w.put(row, &run))?,
+            Packed::Q4K(w) => pack_runs(w, raw, &mut |w, row, run| w.put(row, &run))?,
             Packed::Q5K(w) => {
                 let offset = if format == Format::Q5_0 { 16 } else { 0 };
-                let put = move |block: &mut Q5Kx8, row, run: &Run| {
-                    block.offset = offset;
-                    block.put(row, run);
-                };
-                pack_runs(format, w, &self.raw, blocks, runs, put)?
+                pack_runs(w, raw, &mut |w, row, run| {
+                    w.offset = offset;
+                    w.put(row, &run);
+                })?;
             }
-            Packed::Q6K(w) => pack_runs(format, w, &self.raw, blocks, runs, Q6Kx8::put)?,
+            Packed::Q6K(w) => pack_runs(w, raw, &mut |w, row, run| w.put(row, &run))?,
             Packed::Q4T(w) => {
                 let book = Codebook::new(format);
-                pack_runs(format, w, &self.raw, blocks, |block, run| book.codes(block, run), Q4Tx8::put)?;
+                *w = zeros(raw.packed_blocks())?;
+                raw.each_run(&mut |at, row, block, run| {
+                    if let Some(codes) = book.codes(block, run) {
+                        w[at].put(row, &codes);
+                    }
+                });
             }
         }
         let tensor = Tensor { format, rows: self.rows, columns, packed: self.filling };
@@ -398,29 +402,48 @@ fn pack_q4(group: &mut [Q4x8], raw: &[u8]) {
     }
 }
 
-/// Packs a format whose size changes, from its raw bytes into new memory; each row has `blocks` runs of 32, which `read`
-/// takes from the file's blocks.
-fn pack_runs<B: Pod, R>(
+/// Takes a run: the packed block that it belongs to and its row there, its block in the file and its number in that.
+type PutRun<'a> = dyn FnMut(usize, usize, &[u8], usize) + 'a;
+
+/// The file's bytes of a matrix whose rows have `blocks` runs of 32 weights.
+#[derive(Clone, Copy)]
+struct Raw<'a> {
     format: Format,
-    w: &mut Vec<B>,
-    raw: &[u8],
+    bytes: &'a [u8],
     blocks: usize,
-    read: impl Fn(&[u8], usize) -> Option<R>,
-    put: impl Fn(&mut B, usize, &R),
-) -> Result<()> {
-    let layout = format.row();
-    let runs_per_block = layout.block_len / 32;
-    let rows = raw.len() / layout.block_bytes * runs_per_block / blocks.max(1);
-    *w = zeros(rows.div_ceil(8) * blocks)?;
-    for (i, block) in raw.chunks_exact(layout.block_bytes).enumerate() {
-        for run in 0..runs_per_block {
-            let at = i * runs_per_block + run;
-            let (row, b) = (at / blocks, at % blocks);
-            if let Some(run) = read(block, run) {
-                put(&mut w[row / 8 * blocks + b], row % 8, &run);
+}
+
+impl Raw<'_> {
+    fn runs_per_block(self) -> usize {
+        self.format.row().block_len / 32
+    }
+
+    /// How many blocks of eight rows the packed form has.
+    fn packed_blocks(self) -> usize {
+        let rows = self.bytes.len() / self.format.row().block_bytes * self.runs_per_block() / self.blocks.max(1);
+        rows.div_ceil(8) * self.blocks
+    }
+
+    /// Gives all runs in the file's order.
+    fn each_run(self, put: &mut PutRun<'_>) {
+        let n = self.runs_per_block();
+        for (i, block) in self.bytes.chunks_exact(self.format.row().block_bytes).enumerate() {
+            for run in 0..n {
+                let (row, b) = ((i * n + run) / self.blocks, (i * n + run) % self.blocks);
+                put(row / 8 * self.blocks + b, row % 8, block, run);
             }
         }
     }
+}
+
+/// Packs a format whose size changes, from its raw bytes into new memory.
+fn pack_runs<B: Pod>(w: &mut Vec<B>, raw: Raw<'_>, put: &mut dyn FnMut(&mut B, usize, Run)) -> Result<()> {
+    *w = zeros(raw.packed_blocks())?;
+    raw.each_run(&mut |at, row, block, run| {
+        if let Some(run) = run_of(raw.format, block, run) {
+            put(&mut w[at], row, run);
+        }
+    });
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use pagelm::sampler::SamplerOptions;
 use pagelm::session::{
     GenerateOptions, Generation, Overflow, Pooling, Session, Speculation, Step, StopReason, ln_softmax,
 };
+use pagelm::tokenizer::Tokenizer;
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -408,10 +409,33 @@ fn an_embedding_is_pooled_and_of_length_one() {
     let column = |i: usize| norms.0.iter().skip(i).step_by(d).map(|x| f64::from(*x));
     for (got, want) in [
         (&mean, unit((0..d).map(|i| column(i).sum()).collect())),
-        (&last, unit((0..d).map(|i| column(i).last().unwrap()).collect())),
+        (&last, unit((0..d).map(|i| column(i).next_back().unwrap()).collect())),
     ] {
         assert!(got.iter().zip(&want).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-6));
     }
     refused(session.embed(&[], Pooling::Mean), "argument", "empty");
     assert!(matches!(session.embed(&[1; 81], Pooling::Last), Err(Error::Limit(_))));
+}
+
+/// On a story that was written for this test, by the model that the page opens with.
+#[test]
+fn an_8_bit_cache_costs_less_than_a_hundredth_of_perplexity() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (model, gguf) = made::load(&std::fs::read(root.join("www/models/story.gguf")).unwrap());
+    let text = std::fs::read_to_string(root.join("tests/fixtures/held-out.txt")).unwrap();
+    let tokens = Tokenizer::from_metadata(&gguf.metadata).unwrap().encode_prompt(&text, false).unwrap();
+    assert!(tokens.len() > 400);
+    let perplexity = |cache_type| {
+        let mut session = Session::with_cache_type(model.clone(), None, cache_type).unwrap();
+        let scores = session.score(&tokens).unwrap();
+        (-scores.iter().sum::<f64>() / scores.len() as f64).exp()
+    };
+    let [exact, f16, q8_0] = CACHE_TYPES.map(perplexity);
+    println!(
+        "perplexity {exact:.4}; f16 {:.4} %, q8_0 {:.4} % more",
+        100.0 * (f16 / exact - 1.0),
+        100.0 * (q8_0 / exact - 1.0)
+    );
+    assert!(exact < 20.0, "the model knows such texts: {exact}");
+    assert!(q8_0 <= 1.01 * exact && f16 <= 1.001 * exact, "{f16} and {q8_0} for {exact}");
 }

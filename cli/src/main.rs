@@ -4,10 +4,12 @@
 //! loading. Everything that the engine may not do happens here: files, the clock, the seed, the streams.
 
 mod generate;
+mod imatrix;
 mod inspect;
 mod logits;
 mod model_file;
 mod perplexity;
+mod quantize;
 mod record;
 mod sampling;
 mod remote;
@@ -29,13 +31,15 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Continue a text, token by token
-    Generate(generate::Args),
+    Generate(Box<generate::Args>),
     /// Write the logits at every token of a text
     Logits(logits::Args),
     /// Give the log-probability of each line of standard input
     Score(score::Args),
     /// Give the perplexity of standard input, by windows
     Perplexity(perplexity::Args),
+    /// Write a model with its matrices in another format
+    Quantize(quantize::Args),
     /// Turn standard input into token ids, or token ids into text
     Tokenize(tokenize::Args),
     /// Say what a GGUF file holds, and whether it can be run
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
         Command::Logits(args) => logits::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Perplexity(args) => perplexity::run(&args),
+        Command::Quantize(args) => quantize::run(&args),
         Command::Tokenize(args) => tokenize::run(&args),
         Command::Inspect(args) => inspect::run(&args),
     };

@@ -3,7 +3,7 @@
 use crate::remote::{Remote, is_url};
 use anyhow::{Context, Result, bail};
 use pagelm::gguf::Gguf;
-use pagelm::model::{CacheType, Loader, Model};
+use pagelm::model::{Adapter, CacheType, Loader, Model};
 use pagelm::pool::{MAX_THREADS, Pool};
 use pagelm::session::Session;
 use pagelm::tokenizer::Tokenizer;
@@ -26,6 +26,9 @@ pub struct ModelArgs {
     /// How keys and values are kept: f32, f16 or q8_0. Rounded ones take less memory and change the text
     #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = CacheType::from_name)]
     pub cache_type: CacheType,
+    /// A LoRA adapter in a GGUF file, and how much of it to add [default: 1]; may be given several times
+    #[arg(long, value_name = "FILE[=SCALE]")]
+    pub lora: Vec<String>,
     /// How many threads compute, at most 16. They change the speed, never the text [default: as many as there are cores]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=MAX_THREADS as i64))]
     pub threads: Option<u8>,
@@ -45,7 +48,10 @@ impl ModelArgs {
 
     /// A session with the room that was asked for.
     pub fn session(&self, loaded: &Loaded) -> Result<Session> {
-        Ok(Session::with_pool(loaded.model.clone(), self.ctx_size, self.cache_type, self.pool())?)
+        let mut session = Session::with_pool(loaded.model.clone(), self.ctx_size, self.cache_type, self.pool())?;
+        let adapters = self.lora.iter().map(|named| adapter(&loaded.model, named)).collect::<Result<Vec<_>>>()?;
+        session.set_adapters(adapters)?;
+        Ok(session)
     }
 
     /// Threads that work until the process ends.
@@ -60,6 +66,14 @@ impl ModelArgs {
         }
         pool
     }
+}
+
+/// An adapter and its scale, given as `FILE` or `FILE=SCALE`.
+fn adapter(model: &Model, named: &str) -> Result<(Arc<Adapter>, f32)> {
+    let scaled = named.rsplit_once('=').and_then(|(file, scale)| Some((file, scale.parse().ok()?)));
+    let (file, scale) = scaled.unwrap_or((named, 1.0));
+    let bytes = std::fs::read(file).with_context(|| file.to_owned())?;
+    Ok((Arc::new(Adapter::load(model, &bytes).with_context(|| file.to_owned())?), scale))
 }
 
 /// Reads the whole file, each byte straight to where it stays.

@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let n_windows = tokens.len() / n_ctx;
     let mut out = io::stdout();
-    Ok(match args.json {
+    match args.json {
         true => {
             let report = serde_json::json!({
                 "perplexity": perplexity, "error": error, "n_tokens": n as u64, "n_windows": n_windows, "n_ctx": n_ctx
@@ -65,5 +65,6 @@ pub fn run(args: &Args) -> Result<()> {
             writeln!(out, "{report}")?;
         }
         false => writeln!(out, "{perplexity:.4} ± {error:.4} ({n} tokens counted in {n_windows} windows of {n_ctx})")?,
-    })
+    }
+    Ok(())
 }

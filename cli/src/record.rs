@@ -15,7 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Record {
-    /// The hash of the model's file, in hexadecimal.
+    /// The hash of the model's file, and of its adapters' with their scales, in hexadecimal.
     model: String,
     /// Which version of this program, and which kernels.
     build: String,
@@ -48,7 +48,7 @@ impl Record {
         n_keep: Option<usize>,
     ) -> Record {
         Record {
-            model: format!("{:016x}", session.model().hash()),
+            model: format!("{:016x}", session.hash()),
             build: format!("pagelm {} {}", env!("CARGO_PKG_VERSION"), pagelm::kernels::BUILD),
             time: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             n_ctx: session.n_ctx(),
@@ -92,9 +92,12 @@ pub fn read(path: &Path, session: &Session) -> Result<Record> {
     let name = || path.display().to_string();
     let text = fs::read_to_string(path).with_context(name)?;
     let record: Record = serde_json::from_str(&text).with_context(name)?;
-    let model = format!("{:016x}", session.model().hash());
+    let model = format!("{:016x}", session.hash());
     if record.model != model {
-        bail!("the record was made with another model: its hash is {}, this one's {model}", record.model);
+        bail!(
+            "the record was made with another model, or other adapters: its hash is {}, this one's {model}",
+            record.model
+        );
     }
     if (record.n_ctx, &*record.cache_type) != (session.n_ctx(), session.cache_type().name()) {
         bail!(

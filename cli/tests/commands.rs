@@ -543,6 +543,99 @@ fn perplexity_is_by_the_usual_windows() {
     fails(&args, b"ab", "less than one window");
 }
 
+/// A model with rows of 256, in F32.
+fn plain() -> Made {
+    let wide = Shape { n_embd: 256, n_ff: 256, n_head: 4, n_head_kv: 4, ..SHAPE };
+    made::llama(wide, Format::F32)
+}
+
+#[test]
+fn quantize_writes_files_that_run() {
+    let source = file("plain.gguf", &plain().write());
+    for name in [
+        "F16", "BF16", "Q8_0", "q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL",
+        "IQ4_XS",
+    ] {
+        let out = path(&format!("quantized-{name}.gguf")).to_str().unwrap().to_owned();
+        prints(&["quantize", &source, &out, name], b"");
+        let report = json(&["inspect", &out, "--json"]);
+        assert_eq!((&report["runnable"], &report["problem"]), (&Json::from(true), &Json::Null));
+        let tensors = report["tensors"].as_array().unwrap();
+        let format = |name: &str| tensors.iter().find(|t| t["name"] == name).unwrap()["format"].as_str().unwrap();
+        assert_eq!(format("blk.0.attn_q.weight"), name.to_uppercase());
+        assert_eq!(format("blk.0.attn_norm.weight"), "F32");
+        json(&["generate", "-m", &out, "-p", "ab", "-n", "3", "--json"]);
+    }
+    // what is rounded plainly is what the engine itself writes
+    let bytes = std::fs::read(path("quantized-Q8_0.gguf")).unwrap();
+    let gguf = Gguf::parse(&bytes).unwrap();
+    let tensor = gguf.tensor("blk.0.ffn_up.weight").unwrap();
+    let mut made = plain();
+    let mut values = vec![0.0; 256 * 256];
+    Format::F32.dequantize(&made.tensor("blk.0.ffn_up.weight").bytes, &mut values);
+    let mut want = vec![0; tensor.bytes as usize];
+    Format::Q8_0.quantizer().unwrap()(&values, &mut want);
+    assert!(gguf.tensor_bytes(&bytes, tensor).unwrap() == want);
+}
+
+#[test]
+fn quantize_refuses_and_falls_back() {
+    let source = file("plain-2.gguf", &plain().write());
+    let out = path("never.gguf").to_str().unwrap().to_owned();
+    fails(&["quantize", &source, &out, "IQ2_XXS"], b"", "IQ2_XXS can be read but not written");
+    fails(&["quantize", &source, &out, "Q9"], b"", "Q9 is no format");
+    let small = file("small.gguf", &llama().write());
+    fails(&["quantize", &small, &out, "Q4_K"], b"", "is Q8_0 already");
+    fails(&["quantize", &source, &out, "Q4_K", "--imatrix", &source], b"", "no importance matrix");
+    let mut broken = plain();
+    broken.tensor("blk.0.ffn_up.weight").bytes[..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    let broken = file("broken.gguf", &broken.write());
+    fails(&["quantize", &broken, &out, "Q4_K"], b"", "no numbers");
+    assert!(!PathBuf::from(&out).exists());
+    let narrow = file("narrow.gguf", &made::llama(SHAPE, Format::F32).write());
+    let out = path("narrow-q.gguf").to_str().unwrap().to_owned();
+    for (name, instead) in
+        [("Q4_K", "Q5_0"), ("Q5_K", "Q5_1"), ("Q6_K", "Q8_0"), ("Q2_K", "IQ4_NL"), ("IQ4_XS", "IQ4_NL")]
+    {
+        prints(&["quantize", &narrow, &out, name, "--output-tensor-type", "F16"], b"");
+        let tensors = json(&["inspect", &out, "--json"])["tensors"].clone();
+        let format =
+            |name: &str| tensors.as_array().unwrap().iter().find(|t| t["name"] == name).unwrap()["format"].clone();
+        assert_eq!((format("blk.0.ffn_up.weight"), format("output.weight")), (instead.into(), "F16".into()));
+    }
+}
+
+#[test]
+fn an_importance_matrix_in_either_format_has_its_effect() {
+    let source = file("plain-3.gguf", &plain().write());
+    let name = "blk.0.ffn_up.weight";
+    let squares: Vec<f32> = (0..256).map(|i| if i % 8 == 0 { 300.0 } else { 3.0 }).collect();
+    let bytes: Vec<u8> = squares.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let counted = 3f32.to_le_bytes();
+    let (sums, counts) = (format!("{name}.in_sum2"), format!("{name}.counts"));
+    let gguf = pagelm::gguf::write(
+        &pagelm::gguf::Metadata::new(vec![("general.type".into(), Value::Str("imatrix".into()))]),
+        &[(&sums, &[256, 1], Format::F32, &bytes), (&counts, &[1, 1], Format::F32, &counted)],
+    );
+    let int = |n: i32| n.to_le_bytes().to_vec();
+    let dat = [int(1), int(name.len() as i32), name.as_bytes().to_vec(), int(3), int(256), bytes.clone()].concat();
+    let quantized = |out: &str, imatrix: Option<&str>| {
+        let out = path(out).to_str().unwrap().to_owned();
+        let with = imatrix.map_or(vec![], |imatrix| vec!["--imatrix", imatrix]);
+        prints(&[&["quantize", &source, &out, "Q3_K"][..], &with].concat(), b"");
+        let bytes = std::fs::read(&out).unwrap();
+        let gguf = Gguf::parse(&bytes).unwrap();
+        gguf.tensor_bytes(&bytes, gguf.tensor(name).unwrap()).unwrap().to_vec()
+    };
+    let plain = quantized("im-plain.gguf", None);
+    let [from_gguf, from_dat] = [("im.gguf", &gguf), ("im.dat", &dat)]
+        .map(|(name, bytes)| quantized(&format!("im-{name}.gguf"), Some(&file(name, bytes))));
+    assert!(from_gguf == from_dat && from_gguf != plain);
+    let out = path("never-2.gguf").to_str().unwrap().to_owned();
+    let torn = file("torn.dat", &dat[..100]);
+    fails(&["quantize", &source, &out, "Q3_K", "--imatrix", &torn], b"", "ends too early");
+}
+
 /// The files of a model in two, as `llama-gguf-split` names them; the first's path.
 fn two_files(stem: &str) -> String {
     let whole = llama();

@@ -60,6 +60,7 @@ pub fn exp(x: f32) -> f32 {
 }
 
 /// tanh x, within 2 ulp, the same bits everywhere.
+#[inline]
 pub fn tanh(x: f32) -> f32 {
     tanh4(F4::splat(x)).to_array()[0]
 }
@@ -70,6 +71,7 @@ fn silu4(x: F4) -> F4 {
 }
 
 /// SiLU(x) = x / (1 + e⁻ˣ).
+#[inline]
 pub fn silu(x: f32) -> f32 {
     silu4(F4::splat(x)).to_array()[0]
 }
@@ -80,6 +82,7 @@ pub fn silu_mul(gate: &mut [f32], up: &[f32]) {
 }
 
 /// [`silu`] of every value.
+#[inline]
 pub fn silu_in_place(xs: &mut [f32]) {
     map_in_place(xs, silu4);
 }
@@ -92,16 +95,19 @@ fn gelu4(x: F4) -> F4 {
 }
 
 /// GELU in its tanh form: x/2 · (1 + tanh(√(2/π) · x · (1 + 0.044715 x²))).
+#[inline]
 pub fn gelu(x: f32) -> f32 {
     gelu4(F4::splat(x)).to_array()[0]
 }
 
 /// [`gelu`] of every value.
+#[inline]
 pub fn gelu_in_place(xs: &mut [f32]) {
     map_in_place(xs, gelu4);
 }
 
 /// GEGLU's middle: `gate[i] = GELU(gate[i]) · up[i]`. Both slices have the same length.
+#[inline]
 pub fn gelu_mul(gate: &mut [f32], up: &[f32]) {
     zip_in_place(gate, up, |g, u| gelu4(g).mul(u));
 }
@@ -117,6 +123,7 @@ pub fn scale(xs: &mut [f32], factor: f32) {
 }
 
 /// A soft cap: `xs[i] = cap · tanh(xs[i] / cap)`.
+#[inline]
 pub fn soft_cap(xs: &mut [f32], cap: f32) {
     map_in_place(xs, |x| tanh4(x.div(F4::splat(cap))).mul(F4::splat(cap)));
 }

@@ -54,13 +54,18 @@ pub(crate) trait Way {
 /// Adds a chunk's share to a tile's sums: [`add_tile`] in one of the ways.
 pub(crate) type Add<W> = fn(&[W], &[<W as Weights>::Inputs], &mut [Rows; TILE]);
 
-/// out\[t\]\[r\] = Σₖ w\[r\]\[k\] · x\[t\]\[k\], for `row_len` blocks a row, which `unpack` unpacks.
+/// Packed blocks that can be unpacked. (A closure would be in the module twice.)
+pub(crate) trait Blocks<W> {
+    fn unpack(&self, blocks: Range<usize>, to: &mut [W]);
+}
+
+/// out\[t\]\[r\] = Σₖ w\[r\]\[k\] · x\[t\]\[k\], for `row_len` blocks a row.
 #[inline(never)]
 pub(crate) fn gemm<W: Weights>(
     out: &mut Submatrix<'_>,
     (x, offset): (&[Activation], i32),
     row_len: usize,
-    unpack: &dyn Fn(Range<usize>, &mut [W]),
+    packed: &dyn Blocks<W>,
     add: Add<W>,
 ) {
     let mut weights = [W::ROOM.0; CHUNK];
@@ -75,7 +80,7 @@ pub(crate) fn gemm<W: Weights>(
             }
             for first in (0..rows).step_by(8) {
                 let block = first / 8 * row_len + start;
-                unpack(block..block + n, &mut weights);
+                packed.unpack(block..block + n, &mut weights);
                 let columns = first..rows.min(first + 8);
                 for (tile, inputs) in inputs[..n_tiles].iter().enumerate() {
                     let input = (turn * TILES + tile) * TILE;
@@ -284,9 +289,12 @@ impl<const MINIMA: bool> Way for Short<MINIMA> {
 
 /// By [`Short`].
 pub(crate) fn gemm_short<B: Unpack>(out: &mut Submatrix<'_>, w: &[B], x: &[Activation], row_len: usize) {
-    let unpack = |blocks: Range<usize>, to: &mut [ShortWeights]| {
-        to.iter_mut().zip(&w[blocks]).for_each(|(to, block)| *to = ShortWeights::of(block));
-    };
     let add = if B::SCALES == 0 { add_tile::<Short<false>> } else { add_tile::<Short<true>> };
-    gemm(out, (x, 0), row_len, &unpack, add);
+    gemm(out, (x, 0), row_len, &w, add);
+}
+
+impl<B: Unpack> Blocks<ShortWeights> for &[B] {
+    fn unpack(&self, blocks: Range<usize>, to: &mut [ShortWeights]) {
+        to.iter_mut().zip(&self[blocks]).for_each(|(to, block)| *to = ShortWeights::of(block));
+    }
 }

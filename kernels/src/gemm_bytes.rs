@@ -1,7 +1,7 @@
 //! [`crate::gemm`] by the relaxed instructions, which multiply bytes.
 
 use crate::activation::Activation;
-use crate::gemm::{Add, Factors, Scales, TILE, Way, Weights, gemm};
+use crate::gemm::{Add, Blocks, Factors, Scales, TILE, Way, Weights, gemm};
 use crate::lanes::I4;
 use crate::packed::Unpack;
 use crate::submatrix::Submatrix;
@@ -76,10 +76,18 @@ pub(crate) fn gemm_bytes<B: Unpack>(
     flip: u8,
     add: Add<ByteWeights>,
 ) {
-    let unpack = |blocks: Range<usize>, to: &mut [ByteWeights]| {
-        to.iter_mut().zip(&w[blocks]).for_each(|(to, block)| *to = ByteWeights::of(block, flip));
-    };
-    gemm(out, (x, offset), row_len, &unpack, add);
+    gemm(out, (x, offset), row_len, &Flipped { w, flip }, add);
+}
+
+struct Flipped<'a, B> {
+    w: &'a [B],
+    flip: u8,
+}
+
+impl<B: Unpack> Blocks<ByteWeights> for Flipped<'_, B> {
+    fn unpack(&self, blocks: Range<usize>, to: &mut [ByteWeights]) {
+        to.iter_mut().zip(&self.w[blocks]).for_each(|(to, block)| *to = ByteWeights::of(block, self.flip));
+    }
 }
 
 /// Sums of two products in 16 bits, for as many steps as cannot fill them: eight of nibbles, 8 · 2 · 127 · 15 = 30,480, and

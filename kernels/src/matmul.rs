@@ -31,17 +31,25 @@ trait Layout: Pod {
     /// Eight rows (`w`: one group, all columns) times `N` inputs of that many columns.
     fn tile<const N: usize>(w: &[Self], x: [&[Self::Input]; N]) -> [Rows; N];
 
+    /// All rows times fewer inputs than [`FEW`].
+    fn few(out: &mut Submatrix<'_>, w: &[Self], x: &[Self::Input], row_len: usize);
+
     /// All rows times at least [`FEW`] inputs.
     fn many(out: &mut Submatrix<'_>, w: &[Self], x: &[Self::Input], row_len: usize);
 }
 
 macro_rules! layouts {
-    ($($matmul:ident: $layout:ty, $input:ty => $tile:path, $many:path);+ $(;)?) => {$(
+    ($($matmul:ident: $layout:ty, $input:ty => $tile:path, $few:path, $many:path);+ $(;)?) => {$(
         impl Layout for $layout {
             type Input = $input;
             #[inline(always)]
             fn tile<const N: usize>(w: &[Self], x: [&[$input]; N]) -> [Rows; N] {
                 $tile(w, x)
+            }
+
+            #[inline(always)]
+            fn few(out: &mut Submatrix<'_>, w: &[Self], x: &[$input], row_len: usize) {
+                $few(out, w, x, row_len);
             }
 
             #[inline(always)]
@@ -62,15 +70,15 @@ macro_rules! layouts {
 }
 
 layouts! {
-    matmul_q8: Q8x8, Activation => dot::tile, dot::many;
-    matmul_q4: Q4x8, Activation => dot::tile, dot::many;
-    matmul_q4k: Q4Kx8, Activation => dot::tile, dot::many;
-    matmul_q5k: Q5Kx8, Activation => dot::tile, dot::many;
-    matmul_q6k: Q6Kx8, Activation => dot::tile, dot::many;
-    matmul_q4t: Q4Tx8, Activation => dot::plain_tile, by_fours;
-    matmul_f32: [f32; 8], f32 => float_tile, by_fours;
-    matmul_f16: F16x8, f32 => float_tile, by_fours;
-    matmul_bf16: Bf16x8, f32 => float_tile, by_fours;
+    matmul_q8: Q8x8, Activation => dot::tile, by_twos, dot::many;
+    matmul_q4: Q4x8, Activation => dot::tile, by_twos, dot::many;
+    matmul_q4k: Q4Kx8, Activation => dot::tile, by_ones, dot::many;
+    matmul_q5k: Q5Kx8, Activation => dot::tile, by_ones, dot::many;
+    matmul_q6k: Q6Kx8, Activation => dot::tile, by_ones, dot::many;
+    matmul_q4t: Q4Tx8, Activation => dot::plain_tile, by_ones, by_ones;
+    matmul_f32: [f32; 8], f32 => float_tile, by_fours, by_fours;
+    matmul_f16: F16x8, f32 => float_tile, by_fours, by_fours;
+    matmul_bf16: Bf16x8, f32 => float_tile, by_fours, by_fours;
 }
 
 /// Multiplies a packed matrix with T inputs; see [`matmul_f32`] and its like for the shapes.
@@ -82,8 +90,19 @@ fn matmul<L: Layout>(mut out: Submatrix<'_>, w: &[L], x: &[L::Input]) {
     if x.len() / row_len >= FEW {
         L::many(&mut out, w, x, row_len);
     } else {
-        by_tiles::<L, 2>(&mut out, w, x, row_len);
+        L::few(&mut out, w, x, row_len);
     }
+}
+
+/// Multiplies with one input after the other: what layouts do whose second tile would be a kilobyte of code for texts that are
+/// guessed, and for prompts of a few tokens.
+fn by_ones<L: Layout>(out: &mut Submatrix<'_>, w: &[L], x: &[L::Input], row_len: usize) {
+    by_tiles::<L, 1>(out, w, x, row_len);
+}
+
+/// Multiplies in tiles of two inputs.
+fn by_twos<L: Layout>(out: &mut Submatrix<'_>, w: &[L], x: &[L::Input], row_len: usize) {
+    by_tiles::<L, 2>(out, w, x, row_len);
 }
 
 /// Multiplies in tiles of four inputs.
@@ -104,10 +123,13 @@ fn by_tiles<L: Layout, const N: usize>(out: &mut Submatrix<'_>, w: &[L], x: &[L:
     });
 }
 
+/// Computes group `.0` for `.2` inputs from number `.1` on.
+type TileWork<'a> = dyn Fn(usize, usize, usize, &mut [Rows; WIDEST]) + 'a;
+
 /// Has `tile` compute each group of eight rows for each `n` of the inputs, and for those that are left one by one. This loop
 /// is there once for all layouts.
 #[inline(never)]
-fn tiles(out: &mut Submatrix<'_>, n_inputs: usize, n: usize, tile: &dyn Fn(usize, usize, usize, &mut [Rows; WIDEST])) {
+fn tiles(out: &mut Submatrix<'_>, n_inputs: usize, n: usize, tile: &TileWork<'_>) {
     let mut sums = [[F4::splat(0.0); 2]; WIDEST];
     let rows = out.n_columns();
     for columns in (0..rows).step_by(8).map(|first| first..rows.min(first + 8)) {

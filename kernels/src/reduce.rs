@@ -82,6 +82,7 @@ pub fn rms_norm(out: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
 ///
 /// # Source
 /// Ba et al. 2016, <https://arxiv.org/abs/1607.06450>
+#[inline]
 pub fn layer_norm(out: &mut [f32], x: &[f32], weight: &[f32], bias: Option<&[f32]>, eps: f32) {
     let n = x.len() as f32;
     let mean = sum(x) / n;
@@ -132,6 +133,7 @@ pub fn softmax(xs: &mut [f32]) {
 }
 
 /// The largest of `xs` and Σ e^(x − largest): what a softmax divides by.
+#[inline]
 pub fn max_and_exp_sum(xs: &[f32]) -> (f32, f32) {
     let max = largest(xs);
     let shifted = |eight: [F4; 2]| eight.map(|x| exp4_below(x.sub(F4::splat(max))));
@@ -148,6 +150,7 @@ pub fn max_and_exp_sum(xs: &[f32]) -> (f32, f32) {
 }
 
 /// The softmax probability of one of `logits`; 0 past their end.
+#[inline]
 pub fn probability(logits: &[f32], i: usize) -> f32 {
     let (max, sum) = max_and_exp_sum(logits);
     logits.get(i).map_or(0.0, |x| crate::exp(x - max) / sum)

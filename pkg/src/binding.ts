@@ -88,6 +88,8 @@ export interface Engine {
   cancel(): void;
   /** Of the last generation that ended: how many tokens were guessed, and how many of them came. */
   drafted(): Uint32Array;
+  /** Adds a LoRA adapter, if one is given; then the i-th that was added counts `scales[i]` times, and others not at all. */
+  adapt(file: Uint8Array | undefined, scales: Float32Array): void;
   /** What the model makes of tokens, from an empty cache. */
   measure(tokens: Uint32Array, what: Measure): Float32Array<ArrayBuffer>;
   /** The text with its keys and values and its sampler's state. Ends what is running. */

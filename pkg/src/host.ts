@@ -106,6 +106,9 @@ export class Host {
         return this.#post({ type: "tokens", id, tokens: this.#idle().restore(request.saved) });
       case "clone":
         return this.#post({ type: "cloned", id, clone: this.#engines.push(this.#idle().fork()) - 1 });
+      case "adapt":
+        this.#idle().adapt(request.file, request.scales);
+        return this.#post({ type: "adapted", id });
       case "use":
         this.#engine = this.#engines[id];
         return;

@@ -54,6 +54,8 @@ export class Model {
   /** Which of the worker's clones this is. */
   readonly #clone: number;
   readonly #shared: Shared;
+  #nAdapters = 0;
+  #scales = new Float32Array();
   readonly #speaker: Speaker = {
     info: () => this.info,
     vocabulary: async () => {
@@ -207,8 +209,45 @@ export class Model {
   async clone(): Promise<Model> {
     return this.#exclusively(async () => {
       const { clone } = await this.#connection.ask({ type: "clone" }, "cloned");
-      return new Model(this.#connection, this.info, clone, this.#shared);
+      const model = new Model(this.#connection, this.info, clone, this.#shared);
+      [model.#nAdapters, model.#scales] = [this.#nAdapters, this.#scales];
+      return model;
     });
+  }
+
+  /**
+   * Reads a LoRA adapter for this model from the bytes of a GGUF file, and returns the number that {@link setAdapters} knows it
+   * by. It changes nothing yet.
+   *
+   * # Errors
+   * `format` where the bytes are no adapter or do not fit this model, `unsupported`, `limit`, `busy`.
+   */
+  async loadAdapter(file: Uint8Array): Promise<number> {
+    await this.#adapt(file, this.#scales);
+    return this.#nAdapters++;
+  }
+
+  /**
+   * Adds adapters to the model, each with a scale, in place of those that were in use; none gives back the model itself. Takes
+   * effect with the next text; what was computed of the present one is forgotten.
+   *
+   * # Errors
+   * `argument` for a number that no adapter has, or a scale that is no number, `busy`.
+   */
+  async setAdapters(scales: readonly (readonly [adapter: number, scale: number])[]): Promise<void> {
+    const all = new Float32Array(this.#nAdapters);
+    for (const [adapter, scale] of scales) {
+      if (!(adapter in all) || !Number.isFinite(scale)) {
+        throw new PageLmError("argument", `There is no adapter ${adapter}, or its scale ${scale} is no number.`);
+      }
+      all[adapter] = scale;
+    }
+    await this.#adapt(undefined, all);
+    this.#scales = all;
+  }
+
+  async #adapt(file: Uint8Array | undefined, scales: Float32Array): Promise<void> {
+    await this.#exclusively(() => this.#connection.ask({ type: "adapt", file, scales }, "adapted"));
   }
 
   /**

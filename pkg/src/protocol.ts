@@ -10,7 +10,7 @@
  *   cancel   takes effect before the next step
  * benchmark  → benchmarked                              (or stopped, after a cancel)
  * tokenize   → tokens     detokenize → text     measure → measured     vocabulary → vocabulary
- * save       → saved      restore → tokens      clone → cloned
+ * save       → saved      restore → tokens      clone → cloned     adapt → adapted
  *   use, drop  which of the clones all further requests are for; that one is no longer needed
  * any of them → failed
  * ```
@@ -50,6 +50,7 @@ export type Request =
   | { type: "save"; id: number }
   | { type: "restore"; id: number; saved: Uint8Array }
   | { type: "clone"; id: number }
+  | { type: "adapt"; id: number; file: Uint8Array | undefined; scales: Float32Array }
   | { type: "use"; id: number }
   | { type: "drop"; id: number };
 
@@ -71,6 +72,7 @@ export type Response =
   | { type: "measured"; id: number; values: Float32Array<ArrayBuffer> }
   | { type: "saved"; id: number; saved: Uint8Array<ArrayBuffer> }
   | { type: "cloned"; id: number; clone: number }
+  | { type: "adapted"; id: number }
   | { type: "failed"; id: number; error: WireError };
 
 /** One kind of response. */

@@ -245,6 +245,10 @@ class FakeEngine implements Engine {
     return Uint32Array.from(this.#last);
   }
 
+  adapt(file: Uint8Array | undefined): void {
+    if (file && file[0] !== 0x47) throw coded("format", "This is no adapter.");
+  }
+
   fork(): Engine {
     const copy = new FakeEngine(this.#fileBytes, this.#nCtx, this.#cacheType);
     copy.#last = [...this.#last];

@@ -109,3 +109,18 @@ test("texts are scored and embedded", async () => {
   expect([...(await model.embed([5, 6], { pooling: "last" }))]).toEqual([0, 2]);
   await expect(model.embed("x", { pooling: "max" as "mean" })).rejects.toThrowError(expect.objectContaining({ code: "argument" }));
 });
+
+test("adapters are loaded, scaled and taken away by number", async () => {
+  const { model, worker } = await load();
+  const file = fakeFile();
+  expect([await model.loadAdapter(file), await model.loadAdapter(file)]).toEqual([0, 1]);
+  await model.setAdapters([[1, 0.5]]);
+  await model.setAdapters([]);
+  const scales = worker.heard.filter((request) => request.type === "adapt").map((request) => [...request.scales]);
+  expect(scales).toEqual([[], [], [0, 0.5], [0, 0]]);
+  const argument = expect.objectContaining({ code: "argument" });
+  await expect(model.setAdapters([[2, 1]])).rejects.toThrowError(argument);
+  await expect(model.setAdapters([[0, NaN]])).rejects.toThrowError(argument);
+  await expect(model.loadAdapter(Uint8Array.of(1))).rejects.toThrowError(expect.objectContaining({ code: "format" }));
+  expect(await (await model.clone()).loadAdapter(file)).toBe(2);
+});

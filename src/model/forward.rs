@@ -11,6 +11,7 @@
 //! What an architecture does otherwise is asked of [`Config`], or shown by the weights that there are; the steps themselves
 //! stand in `attention` and `feed_forward`.
 
+use super::adapter::Inputs;
 use super::architecture::Norm;
 use super::cache::KvCache;
 use super::config::Config;
@@ -20,7 +21,6 @@ use super::weights::{Layer, Linear, Model, NormWeights};
 use crate::error::{Error, Result};
 use crate::kernels;
 use crate::pool::Pool;
-use crate::tensor::Inputs;
 use std::sync::Arc;
 
 /// Most tokens of one call.
@@ -120,6 +120,7 @@ pub(super) fn linear(linear: &Linear, out: &mut [f32], x: &[f32], inputs: &mut I
     if let Some(bias) = &linear.bias {
         out.chunks_exact_mut(bias.len()).for_each(|row| kernels::add(row, bias));
     }
+    inputs.add_changes(linear.name, out, x, pool);
 }
 
 /// out\[r\] = norm(x\[r\]), for rows as wide as the norm. Where it has weights for several rows, they take turns.

@@ -3,6 +3,7 @@
 //! Token ids go in, logits come out. What a token spells, how the next one is chosen, and where the bytes came from are
 //! other modules' affairs.
 
+mod adapter;
 mod architecture;
 mod attention;
 mod cache;
@@ -19,6 +20,7 @@ mod shift;
 mod tap;
 mod weights;
 
+pub use adapter::Adapter;
 pub use architecture::{Activation, Norm, Pairing};
 pub use cache::{CacheType, KvCache};
 pub use config::{Config, Experts};

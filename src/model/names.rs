@@ -134,7 +134,7 @@ pub(super) fn check(config: &Config, gguf: &Gguf) -> Result<()> {
             )));
         }
     }
-    if config.experts.is_some() && (config.n_embd | config.widest_ff()) % 8 != 0 {
+    if config.experts.is_some() && !(config.n_embd | config.widest_ff()).is_multiple_of(8) {
         return Err(Error::Unsupported("experts whose widths are no multiples of eight cannot be run".into()));
     }
     match first_missing(config, |name| gguf.tensor(name).is_some()) {

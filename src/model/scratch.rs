@@ -1,5 +1,6 @@
 //! What the forward pass computes in, allocated once.
 
+use super::adapter::{Adapter, Inputs};
 use super::attention::{most_rows, padded};
 use super::config::Config;
 use super::forward::MAX_BATCH;
@@ -8,7 +9,7 @@ use super::weights::{Model, Qkv};
 use crate::error::Result;
 use crate::kernels::{self, TILE};
 use crate::pool::Pool;
-use crate::tensor::{Inputs, zeros};
+use crate::tensor::zeros;
 use std::sync::{Arc, Mutex};
 
 /// Buffers and tables of the forward pass, allocated once.
@@ -129,6 +130,26 @@ impl Scratch {
             s.rows.push(Mutex::new(Rows::new(config, n_rows, n_ctx)?));
         }
         Ok(s)
+    }
+
+    /// The adapters that change the matrices, each with its scale.
+    pub fn adapters(&self) -> &[(Arc<Adapter>, f32)] {
+        &self.inputs.adapters
+    }
+
+    /// Puts others in their place.
+    ///
+    /// # Errors
+    /// `Argument` for an adapter of another model or a scale that is no number; `Limit` where memory does not suffice. Those
+    /// that were there then stay.
+    pub fn adapt(&mut self, model: &Model, adapters: Vec<(Arc<Adapter>, f32)>) -> Result<()> {
+        let n_batch = self.x.len() / model.config.n_embd;
+        self.inputs.adapt(model, n_batch, adapters)
+    }
+
+    /// A number that tells the model with these adapters from all others; its own hash without any.
+    pub fn hash(&self, model: &Model) -> u64 {
+        self.inputs.hash(model.hash)
     }
 
     /// The threads that compute.

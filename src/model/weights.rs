@@ -1,5 +1,6 @@
 //! The weights, each under its name, with every shape checked against the configuration.
 
+use super::adapter::name_of;
 use super::config::Config;
 use super::names::{check, columns_and_rows};
 use crate::error::{Error, Result};
@@ -27,6 +28,8 @@ pub struct Model {
 /// A matrix and perhaps a bias.
 #[derive(Debug)]
 pub(super) struct Linear {
+    /// What adapters find it by.
+    pub name: u64,
     pub weight: Tensor,
     pub bias: Option<Vec<f32>>,
 }
@@ -71,6 +74,17 @@ pub(super) struct Layer {
     pub ffn_post_norm: Option<Box<NormWeights>>,
 }
 
+impl Layer {
+    fn linears(&self) -> [Option<&Linear>; 8] {
+        let [q, k, v] = match &self.attn_qkv {
+            Qkv::Split { q, k, v } => [Some(&**q), Some(&**k), Some(&**v)],
+            Qkv::Fused(fused) => [Some(&**fused), None, None],
+        };
+        let (router, gate) = (self.ffn_gate_inp.as_deref(), self.ffn_gate.as_deref());
+        [q, k, v, Some(&self.attn_output), router, gate, Some(&self.ffn_up), Some(&self.ffn_down)]
+    }
+}
+
 impl Model {
     /// The model's shape and switches.
     pub fn config(&self) -> &Config {
@@ -80,6 +94,13 @@ impl Model {
     /// A number that tells this model's file from others: of its header and all its tensors; see [`crate::gguf::hash`].
     pub fn hash(&self) -> u64 {
         self.hash
+    }
+
+    /// The matrix of this name, if there is one.
+    pub(super) fn linear(&self, name: u64) -> Option<&Linear> {
+        let is_it = |linear: &&Linear| linear.name == name;
+        let in_layer = |layer| Layer::linears(layer).into_iter().flatten().find(is_it);
+        self.layers.iter().find_map(in_layer).or_else(|| self.output.as_deref().filter(is_it))
     }
 
     /// Bytes of memory that the matrices take, packed.
@@ -142,7 +163,8 @@ impl Parts {
     }
 
     fn optional_linear(&mut self, prefix: &str, name: &str) -> Option<Box<Linear>> {
-        self.pair(prefix, name).map(|(weight, bias)| Box::new(Linear { weight, bias }))
+        let (weight, bias) = self.pair(prefix, name)?;
+        Some(Box::new(Linear { name: name_of(&format!("{prefix}{name}.weight")), weight, bias }))
     }
 
     fn linear(&mut self, prefix: &str, name: &str) -> Result<Box<Linear>> {

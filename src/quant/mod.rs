@@ -11,13 +11,16 @@ mod q4_0;
 mod q6_k;
 mod q8_0;
 mod runs;
+mod search;
 mod write;
+mod write_k;
 
 pub use codes::Codebook;
 pub use q4_0::BlockQ4_0;
 pub use q6_k::BlockQ6K;
 pub use q8_0::BlockQ8_0;
 pub use runs::{run_of, value};
+pub use write_k::Search;
 
 /// A tensor's element format, named as ggml names it. The discriminant is ggml's type id, as stored in GGUF files.
 ///

@@ -12,7 +12,7 @@ pub use generation::{GenerateOptions, Generation, Overflow, Step, StopReason};
 pub use measures::{Pooling, ln_softmax};
 
 use crate::error::{Error, Result};
-use crate::model::{CacheType, Config, KvCache, MAX_BATCH, Model, Scratch, Tap, Want, can_shift, forward};
+use crate::model::{Adapter, CacheType, Config, KvCache, MAX_BATCH, Model, Scratch, Tap, Want, can_shift, forward};
 use crate::pool::Pool;
 use crate::sampler::SamplerState;
 use std::sync::Arc;
@@ -113,6 +113,29 @@ impl Session {
     /// The threads that compute.
     pub fn pool(&self) -> &Arc<Pool> {
         self.scratch.pool()
+    }
+
+    /// The adapters that change the model's matrices, each with its scale.
+    pub fn adapters(&self) -> &[(Arc<Adapter>, f32)] {
+        self.scratch.adapters()
+    }
+
+    /// Puts other adapters in their place; none gives back the model itself, in every bit. The text stays, and all of it is to
+    /// be computed anew.
+    ///
+    /// # Errors
+    /// `Argument` for an adapter of another model or a scale that is no number; `Limit` where memory does not suffice. Nothing
+    /// is changed then.
+    pub fn set_adapters(&mut self, adapters: Vec<(Arc<Adapter>, f32)>) -> Result<()> {
+        self.scratch.adapt(&self.model, adapters)?;
+        self.foreseen.clear();
+        (self.n_past, self.n_own) = (0, usize::MAX);
+        Ok(())
+    }
+
+    /// A number that tells the model with these adapters from all others; the [model's own](Model::hash) without any.
+    pub fn hash(&self) -> u64 {
+        self.scratch.hash(&self.model)
     }
 
     /// The text so far.

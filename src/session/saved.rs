@@ -21,13 +21,13 @@ fn long(bytes: &[u8], at: usize) -> u64 {
 impl Session {
     /// The text, its keys and values, and its sampler's state: all it takes to go on as if nothing had been.
     ///
-    /// Little-endian: "pagelm", 0 and the version; the model's [hash](crate::model::Model::hash) (u64); the sampler's state
+    /// Little-endian: "pagelm", 0 and the version; the model's [hash](Session::hash) (u64); the sampler's state
     /// (u64, f32) and whether there is one; the cache's type; how many tokens there are, how many are computed, and how many
     /// of these as if alone (u32 each); the tokens; the cache's bytes; a [`hash`] of it all (u64).
     pub fn save(&mut self) -> Vec<u8> {
         let state = self.sampler.unwrap_or(SamplerState { rng: 0, mu: 0.0 });
         let mut out = MAGIC.to_vec();
-        out.extend(self.model.hash().to_le_bytes());
+        out.extend(self.hash().to_le_bytes());
         out.extend(state.rng.to_le_bytes());
         let counts = [self.tokens.len(), self.n_past, self.n_own.min(self.n_past)].map(|n| n as u32);
         let head = [state.mu.to_bits(), self.sampler.is_some().into(), self.cache_type() as u32];
@@ -54,7 +54,7 @@ impl Session {
         if hash(0, body) != long(sum, 0) {
             return Err(damaged());
         }
-        if long(body, 8) != self.model.hash() || word(body, 32) != self.cache_type() as u32 {
+        if long(body, 8) != self.hash() || word(body, 32) != self.cache_type() as u32 {
             return Err(Error::Argument("this text was saved with another model, or another type of cache".into()));
         }
         let [n_tokens, n_past, n_own] = [36, 40, 44].map(|at| word(body, at) as usize);
@@ -97,6 +97,7 @@ impl Session {
     pub fn try_clone(&mut self) -> Result<Session> {
         let (model, pool) = (self.model.clone(), self.pool().clone());
         let mut copy = Session::with_pool(model, Some(self.n_ctx() as u32), self.cache_type(), pool)?;
+        copy.scratch.adapt(&self.model, self.adapters().to_vec())?;
         copy.cache.copy_from(&mut self.cache);
         copy.tokens.extend_from_slice(&self.tokens);
         (copy.n_past, copy.n_own, copy.sampler) = (self.n_past, self.n_own, self.sampler);

@@ -40,22 +40,19 @@ impl StopStrings {
         StopStrings { stops, held: String::new() }
     }
 
-    /// Takes what comes next. Returns what now is certain to be text, up to the first of the strings, and whether there is
-    /// one; nothing comes after that.
+    /// Takes what comes next. Returns what now is certain to be text, up to the string that is complete first (of several that
+    /// end together the longest), and whether there is one; nothing comes after that.
     pub fn push(&mut self, text: &str) -> (String, bool) {
         self.held.push_str(text);
-        let (mut at, mut ends) = (0, false);
-        // The first place from which on there is one of the strings, or may come to be.
-        while at < self.held.len() && !ends {
-            let rest = &self.held.as_bytes()[at..];
-            ends = self.stops.iter().any(|stop| rest.starts_with(stop.as_bytes()));
-            if ends || self.stops.iter().any(|stop| stop.as_bytes().starts_with(rest)) {
-                break;
-            }
-            at += 1;
-        }
+        let held = self.held.as_bytes();
+        let start_of = |stop: &String, end: usize| held[..end].ends_with(stop.as_bytes()).then(|| end - stop.len());
+        let ended = |end| self.stops.iter().filter_map(|stop| start_of(stop, end)).min();
+        let ends = (1..=held.len()).find_map(ended);
+        // The first place from which on there may come to be one of the strings.
+        let may_begin = |at: &usize| self.stops.iter().any(|stop| stop.as_bytes().starts_with(&held[*at..]));
+        let at = ends.unwrap_or_else(|| (0..held.len()).find(may_begin).unwrap_or(held.len()));
         let rest = self.held.split_off(at);
-        (core::mem::replace(&mut self.held, rest), ends)
+        (core::mem::replace(&mut self.held, rest), ends.is_some())
     }
 
     /// Ends the text: what was kept back is text.
@@ -70,14 +67,15 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// However a text is cut, what comes out is the text up to the first stop.
+        /// However a text is cut, what comes out is the text up to the stop that ends first.
         #[test]
         fn no_part_of_a_stop_leaks(
             stops in prop::collection::vec("[abé]{0,4}", 0..4),
             pieces in prop::collection::vec("[abé]{0,3}", 0..20),
         ) {
             let text = pieces.concat();
-            let first = stops.iter().filter(|stop| !stop.is_empty()).filter_map(|stop| text.find(stop.as_str())).min();
+            let ends = |stop: &String| text.find(stop.as_str()).map(|start| (start + stop.len(), start));
+            let first = stops.iter().filter(|stop| !stop.is_empty()).filter_map(ends).min().map(|(_, start)| start);
             let mut watch = StopStrings::new(stops);
             let (mut out, mut ended) = (String::new(), false);
             for piece in &pieces {
@@ -94,5 +92,12 @@ mod tests {
             prop_assert_eq!(ended, first.is_some());
             prop_assert_eq!(out, &text[..first.unwrap_or(text.len())]);
         }
+    }
+
+    #[test]
+    fn a_stop_within_what_may_become_a_longer_one_ends_the_text() {
+        let mut watch = StopStrings::new(vec!["ééaé".into(), "a".into()]);
+        assert_eq!(watch.push("éé"), (String::new(), false));
+        assert_eq!(watch.push("a"), ("éé".into(), true));
     }
 }

@@ -3,7 +3,7 @@
 use super::{JsResult, Value, number, object, to_js_error, to_text};
 use crate::error::{Error, Result};
 use crate::gguf::Gguf;
-use crate::model::{KvCache, MAX_BATCH};
+use crate::model::{Adapter, KvCache, MAX_BATCH};
 use crate::sampler::{DRY_BREAKERS, SamplerOptions};
 use crate::session::{Drafted, GenerateOptions, Generation, Overflow, Pooling, Session, Speculation, Step, StopReason};
 use crate::tokenizer::{EncodeOptions, StopStrings, TextStream, Tokenizer};
@@ -160,6 +160,7 @@ pub struct Engine {
     stopped: bool,
     /// Whether the page chooses which tokens may come without seeing their logits.
     hides_logits: bool,
+    adapters: Vec<Arc<Adapter>>,
     /// Of the last generation that ended.
     drafted: Drafted,
 }
@@ -179,6 +180,7 @@ impl Engine {
             stops: StopStrings::default(),
             stopped: false,
             hides_logits: false,
+            adapters: Vec::new(),
             drafted: Drafted::default(),
         }
     }
@@ -251,6 +253,20 @@ impl Engine {
                 Ok(Stepped::End { text: self.stops.finish() + &self.text.finish(), stop_reason })
             }
         }
+    }
+
+    fn adapted(&mut self, file: Option<Uint8Array>, scales: &Float32Array) -> Result<()> {
+        if let Some(file) = file {
+            let adapter = Adapter::load(self.session()?.model(), &file.to_vec())?;
+            self.adapters.push(Arc::new(adapter));
+        }
+        let mut chosen = Vec::new();
+        for (adapter, scale) in self.adapters.iter().zip(scales.to_vec()) {
+            if scale != 0.0 {
+                chosen.push((adapter.clone(), scale));
+            }
+        }
+        self.session()?.set_adapters(chosen)
     }
 
     fn measured(&mut self, tokens: &[u32], what: &str) -> Result<Float32Array> {
@@ -439,7 +455,15 @@ impl Engine {
     /// Another engine over the same model, with a copy of the text and of what is computed of it.
     pub fn fork(&mut self) -> JsResult<Engine> {
         let copy = self.session().and_then(|session| session.try_clone()).map_err(to_js_error)?;
-        Ok(Engine::from_parts(copy, self.tokenizer.clone(), self.info.clone()))
+        let mut engine = Engine::from_parts(copy, self.tokenizer.clone(), self.info.clone());
+        engine.adapters.clone_from(&self.adapters);
+        Ok(engine)
+    }
+
+    /// Adds a LoRA adapter, if one is given. Then the i-th that was added counts `scales[i]` times, and those without a scale not
+    /// at all. Ends a running generation; the text is to be computed anew.
+    pub fn adapt(&mut self, file: Option<Uint8Array>, scales: &Float32Array) -> JsResult<()> {
+        self.adapted(file, scales).map_err(to_js_error)
     }
 
     /// What the model makes of `tokens`, from an empty cache. `what` is `logits`: at every token, n_tokens × n_vocab;

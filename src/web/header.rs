@@ -1,7 +1,7 @@
 //! What a file's first bytes tell, before the rest is downloaded.
 
 use super::{JsResult, Value, object, to_js_error};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::gguf::Gguf;
 use crate::model::{CacheType, Config, Model};
 use crate::session::{DEFAULT_N_CTX, Session};
@@ -38,7 +38,7 @@ impl Header {
 }
 
 impl Header {
-    fn told(&self, n_ctx: Option<u32>, cache_type: Option<String>, is_more: bool) -> crate::Result<JsValue> {
+    fn told(&self, n_ctx: Option<u32>, cache_type: Option<String>, is_more: bool) -> Result<JsValue> {
         let cache_type = CacheType::from_name(cache_type.as_deref().unwrap_or("f32"))?;
         let gguf = self.gguf.as_ref().ok_or_else(|| Error::Format("the file ends within its header".into()))?;
         let n_files = gguf.metadata.u32("split.count")?.unwrap_or(1);

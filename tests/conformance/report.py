@@ -54,11 +54,12 @@ def main() -> None:
     results = json.loads((folder / "results.json").read_text())
     in_chromium = set(json.loads((folder / "chromium.json").read_text()))
     defects = [line.split("\t") for line in (folder / "defects.tsv").read_text().splitlines()]
+    models = {found["case"] for found in results}
     rows = [row(found, in_chromium) for found in results]
     head = "| model | architecture | weights | error | native llama.cpp | best token | Chromium |\n|---|---|---|---|---|---|---|"
     parts = {
         "RESULTS": "\n".join([head, *(line for line, _ in rows)]),
-        "DEFECTS": "\n".join(["| defect | caught by |", "|---|---|", *(f"| {what} | {n} tests |" for n, what in defects)]),
+        "DEFECTS": "\n".join(["| defect | caught by |", "|---|---|", *(f"| {what} | {n} of {len(models)} models |" for n, what in defects)]),
     }
     page = PAGE.read_text()
     for mark, text in parts.items():

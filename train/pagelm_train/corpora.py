@@ -43,6 +43,22 @@ SOURCES = {
     "aesop": ("The Aesop for Children (Library of Congress, read.gov/aesop)", "public domain", "Aesop; Milo Winter, 1919"),
 }
 
+# Further text by the same writer, of other kinds: a large model reads it before the stories (`train --more`). None of it
+# is held out, and nothing of it is in the tokenizer or in the card's figures by source.
+_LLAMA = ("MIT (repository); Llama 3.1 Community License (origin)", "snakes / YS-LLM. Built with Llama")
+MORE = {
+    "scenes": ("Scenes of audio books from the snakes (YS-LLM) collection, written by Llama 3.1", *_LLAMA),
+    "shows": ("Scripts of shows, likewise", *_LLAMA),
+    "podcasts": ("Podcasts on places and their history, likewise", *_LLAMA),
+    "debates": ("Scenes in which students debate, likewise", *_LLAMA),
+    "foods": ("Descriptions of foods, each with a short story, likewise", *_LLAMA),
+    "poems": ("Songs and poems, likewise", *_LLAMA),
+    "paraphrases": ("Texts and stories told in other words, likewise", *_LLAMA),
+    "textbooks": ("Chapters of textbooks, likewise", *_LLAMA),
+}
+_FILES = {"scenes": "generated-scenes", "shows": "generated-shows", "podcasts": "generated-podcast", "debates": "llama-debates",
+          "foods": "generated-food-stories", "poems": "llama-song-poems", "paraphrases": "llama-paraphrase", "textbooks": "llama-textbook"}
+
 
 def tinystories(root):
     """Stories one after another; a single line break ends a story, an empty line only a paragraph.
@@ -118,6 +134,16 @@ def read_all(root):
     yield from picture_books(root, "storyweaver", "storyweaver-pb")
     yield from picture_books(root, "african-storybook", "african-storybook")
     yield from aesop(root)
+
+
+def further(root):
+    """Every text of the further sources: what was asked for where it is a text itself, and the answer."""
+    for source, prefix in _FILES.items():
+        for path in sorted((Path(root) / "snakes").glob(f"{prefix}-*.md")):
+            for prompt, answer in re.findall(r"(?:^|<end>)(.*?)<start>(.*?)(?=<end>)", _read(path), re.S):
+                _, _, given = prompt.strip().partition("\n")
+                for text in (given, answer) if source == "paraphrases" else (answer,):
+                    yield Document(source, text.strip().strip('"'), MORE[source][1])
 
 
 def _read(path):

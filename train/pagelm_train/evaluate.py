@@ -1,6 +1,7 @@
 """What a model is worth: everything that its card says in numbers, measured and written by this one command.
 
-Order of reading: evaluation/engine (how the engine is asked), bits, ngram, grammar_pairs, grammar, stories, bias, bars, card.
+Order of reading: evaluation/engine (how the engine is asked), bits, ngram, grammar_pairs, grammar, stories, bias, induction,
+bars, card.
 """
 
 import json
@@ -42,9 +43,12 @@ def run(args):
     report["bias"] = {kind: bias.measure(ask, path) for kind, path in closely.items()}
     done("bias")
     documents = bits.frozen_documents(Path(args.data) / "held-out-story.txt", 8 if small else None)
+    earlier = bits.earlier_models(out)
     report["frozen"] = bits.frozen(ask, files, documents, args.data, {
-        "first built-in model": bits.first_model(out), "stories260K": args.stories260k, "a tenth of the tokens": args.tenth})
+        **earlier, "stories260K": args.stories260k, "a tenth of the tokens": args.tenth})
     done("bits per byte of the frozen file")
+    report["induction"] = {name: heads(path) for name, path in {shipped: files[shipped], **earlier}.items() if path}
+    done("induction heads")
     report["bars"] = bars.check(report)
     report["by_source"] = {}
     write(report, out, small)  # what matters most is kept, should the rest be cut off
@@ -67,6 +71,13 @@ def sampled(ask, models, shipped, data, small):
         if kind == shipped:
             samples = [s for s in told if s["seed"] == 1 or s["beginning"] == beginnings[0] and s["seed"] <= SAMPLED_SEEDS]
     return measured, samples
+
+
+def heads(path):
+    from .evaluation import induction
+    from .export import read
+
+    return induction.measure(read(path))
 
 
 def describe(out, files, shipped, data):

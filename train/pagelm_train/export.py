@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from . import tokenizer as tok
-from .corpora import SOURCES
+from .corpora import MORE, SOURCES
 from .model import Config, Model
 from .train import load_checkpoint, load_exported
 
@@ -55,7 +55,7 @@ def write(path, model, state, tokenizer, kind, which):
     w.add_name(NAMES[which])
     w.add_description(DESCRIPTIONS[which])
     w.add_basename(f"pagelm-{which}")
-    w.add_version("2" if which == "story" else "1")
+    w.add_version("3" if which == "story" else "2")
     w.add_size_label(f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f}M")
     w.add_languages(LANGUAGES[which])
     w.add_tags(["text-generation", "stories", "children", "built-with-llama"])
@@ -112,15 +112,18 @@ def write(path, model, state, tokenizer, kind, which):
     w.close()
 
 
-def read(path):
-    """A model from an exported file, weights dequantized: reads shapes and names from the file alone."""
+def read(path, n_ctx=None):
+    """A model from an exported file, weights dequantized: reads shapes and names from the file alone.
+
+    `n_ctx`: a context of its own, in place of the file's.
+    """
     fields = gguf.GGUFReader(path).fields
 
     def get(key):
         return fields[f"llama.{key}"].contents()
 
     model = Model(Config(
-        n_vocab=get("vocab_size"), n_ctx=get("context_length"), n_embd=get("embedding_length"),
+        n_vocab=get("vocab_size"), n_ctx=n_ctx or get("context_length"), n_embd=get("embedding_length"),
         n_layer=get("block_count"), n_head=get("attention.head_count"), n_head_kv=get("attention.head_count_kv"),
         n_ff=get("feed_forward_length"), rope_base=get("rope.freq_base"),
         rms_eps=get("attention.layer_norm_rms_epsilon")))
@@ -132,7 +135,7 @@ def sources(which):
     if which == "tasks":
         from .tasks.sources import SOURCES as chosen
         return [f"{name}: {entry[0]} ({entry[1]})" for name, entry in chosen.items()] + sources("story")
-    return [f"{name}: {what} ({licence})" for name, (what, licence, _) in SOURCES.items()]
+    return [f"{name}: {what} ({licence})" for name, (what, licence, _) in {**SOURCES, **MORE}.items()]
 
 
 @torch.no_grad()
@@ -166,12 +169,21 @@ def publish(path, folder, model, kind, which, data):
     listing.write_text(json.dumps(ordered, indent=2, ensure_ascii=False) + "\n")
 
 
+def trained(out, which, n_ctx=None):
+    """The last checkpoint, or the F16 file that training leaves where only that was brought from another machine."""
+    if (out / "checkpoint.pt").exists():
+        model, state = load_checkpoint(out, n_ctx=n_ctx)
+        return model.eval(), state
+    path = out / f"{which}-f16.gguf"
+    model = read(path, n_ctx)
+    return model, {"tokens": 0, "step": 0, "seconds": 0.0, "before": load_exported(model, path)}
+
+
 def run(args):
     from .evaluation import engine
 
     torch.set_num_threads(args.threads)
-    model, state = load_checkpoint(args.out)
-    model.eval()
+    model, state = trained(Path(args.out), args.model, args.ctx)
     tokenizer, program = tok.load(args.data, args.model), engine.build()
     ids = [0, *tokenizer.encode(PROBES[args.model]).ids]
     for kind in FORMATS:

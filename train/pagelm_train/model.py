@@ -33,8 +33,9 @@ PRESETS = {
     "small": Config(n_embd=128, n_layer=4, n_head=4, n_ff=352),
     "story": Config(),
     "large": Config(n_embd=256, n_layer=8, n_head=8, n_ff=704),
+    "base": Config(n_embd=384, n_layer=8, n_head=6, n_ff=1024),
     "tasks": Config(n_vocab=8192),
-    "tasks-large": Config(n_vocab=8192, n_embd=256, n_layer=8, n_head=8, n_ff=704),
+    "tasks-base": Config(n_vocab=8192, n_embd=384, n_layer=8, n_head=6, n_ff=1024),
 }
 
 
@@ -65,9 +66,10 @@ def attention(q, k, v, chunk=128):
 
 
 class Block(nn.Module):
-    def __init__(self, c):
+    def __init__(self, c, dropout=0.0):
         super().__init__()
         self.c = c
+        self.dropout = nn.Dropout(dropout)
         self.attn_norm = nn.RMSNorm(c.n_embd, eps=c.rms_eps)
         self.attn_q = nn.Linear(c.n_embd, c.n_head * c.head_dim, bias=False)
         self.attn_k = nn.Linear(c.n_embd, c.n_head_kv * c.head_dim, bias=False)
@@ -87,18 +89,22 @@ class Block(nn.Module):
         v = self.attn_v(h).view(b, t, c.n_head_kv, c.head_dim).transpose(1, 2)
         q, k = rotate(q, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
         a = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True) if x.is_cuda else attention(q, k, v)
-        x = x + self.attn_output(a.transpose(1, 2).reshape(b, t, -1))
+        x = x + self.dropout(self.attn_output(a.transpose(1, 2).reshape(b, t, -1)))
         h = self.ffn_norm(x)
-        return x + self.ffn_down(F.silu(self.ffn_gate(h)) * self.ffn_up(h))
+        return x + self.dropout(self.ffn_down(F.silu(self.ffn_gate(h)) * self.ffn_up(h)))
 
 
 class Model(nn.Module):
-    def __init__(self, config):
+    """`dropout` is the share of each block's output, and of the embedding, that is left out at random while training."""
+
+    def __init__(self, config, dropout=0.0):
         super().__init__()
         c = self.config = config
+        self.dropout = nn.Dropout(dropout)
         self.token_embd = nn.Embedding(c.n_vocab, c.n_embd)
-        self.blk = nn.ModuleList(Block(c) for _ in range(c.n_layer))
+        self.blk = nn.ModuleList(Block(c, dropout) for _ in range(c.n_layer))
         self.output_norm = nn.RMSNorm(c.n_embd, eps=c.rms_eps)
+        self.summed_loss = summed_loss
         frequency = c.rope_base ** (-torch.arange(0, c.head_dim, 2, dtype=torch.float64) / c.head_dim)
         angle = torch.outer(torch.arange(c.n_ctx, dtype=torch.float64), frequency)
         self.register_buffer("cos", angle.cos().float(), persistent=False)
@@ -110,15 +116,42 @@ class Model(nn.Module):
             if name.endswith(("attn_output.weight", "ffn_down.weight")):
                 nn.init.zeros_(weight)  # every block starts as the identity
 
-    def forward(self, ids, targets=None):
-        """ids[B, T] → logits[B, T, V]; with targets[B, T] (-1: no target) the summed loss in nats."""
-        x = self.token_embd(ids)
+    def compile_parts(self):
+        """Compiles a block and the loss, not the whole: every block runs the same code, so this takes seconds."""
+        for block in self.blk:
+            block.compile()
+        self.summed_loss = torch.compile(summed_loss)
+
+    def hidden(self, ids):
+        """ids[B, T] → what the output head reads, [B, T, D]."""
+        x = self.dropout(self.token_embd(ids))
         cos, sin = self.cos[: ids.shape[1]], self.sin[: ids.shape[1]]
         for block in self.blk:
             x = block(x, cos, sin)
-        x = self.output_norm(x)
+        return self.output_norm(x)
+
+    def forward(self, ids, targets=None, taught=None, teach=0.0):
+        """ids[B, T] → logits[B, T, V]; with targets[B, T] (-1: no target) the summed loss in nats.
+
+        `taught` are a teacher's logits[B, T, V]: the share `teach` of what is to be learned is then the teacher's
+        distribution, and the rest the token that stands there.
+        """
+        x = self.hidden(ids)
         if targets is None:
             return F.linear(x, self.token_embd.weight).float()
+        if x.is_cuda:  # a shape that never changes is worth more there than the work saved
+            return self.summed_loss(x, self.token_embd.weight, targets, taught, teach)
         learned = targets >= 0  # the output head is a third of the work: it is computed where there is something to learn
-        logits = F.linear(x[learned], self.token_embd.weight)
-        return F.cross_entropy(logits.float(), targets[learned], reduction="sum")
+        taught = taught if taught is None else taught[learned]
+        return self.summed_loss(x[learned], self.token_embd.weight, targets[learned], taught, teach)
+
+
+def summed_loss(x, embedding, targets, taught, teach):
+    """Cross-entropy in nats of the tokens, and of a teacher's distribution, over all positions that have a target."""
+    logits = F.linear(x, embedding).flatten(0, -2).float()
+    targets = targets.flatten()
+    nats = F.cross_entropy(logits, targets, reduction="sum", ignore_index=-1)
+    if taught is None:
+        return nats
+    soft = -(taught.flatten(0, -2).float().softmax(-1) * logits.log_softmax(-1)).sum(-1)
+    return (1 - teach) * nats + teach * (soft * (targets >= 0)).sum()

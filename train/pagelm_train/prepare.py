@@ -8,13 +8,14 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from . import clean
-from .corpora import SOURCES, read_all
+from .corpora import MORE, SOURCES, further, read_all
 from .truecase import Truecaser
 
 ARCHIVES = ("snakes", "picture-books", "children-classics")
 FROZEN = Path(__file__).parent.parent / "held-out.txt"
 FROZEN_SHA256 = "e2ed34426e819fd2023936065fe55aaf4ba2f15c1fe282474b0c38ae24a15e17"
 MIN_WORDS, MAX_WORDS = 25, 1500
+SPAN = 13  # words: a further text that shares so many in a row with held-out text is left out
 BOILERPLATE = re.compile(r"^(?:here(?:'s| is)|sure|certainly|of course|okay)\b[^\n]{0,120}:\s*\n", re.I)
 REFUSAL = re.compile(r"\b(?:as an ai|language model|I can(?:'t|not) (?:fulfill|create|write|help))\b", re.I)
 
@@ -112,6 +113,39 @@ def documents(corpora, data, removed, small=False):
     return without_duplicates(kept, removed)
 
 
+def further_documents(data, held_out, removed, small=False):
+    """The further sources, less what breaks a rule, what is a copy, and what shares a span of SPAN words with held-out text."""
+    def spans(text):
+        w = re.findall(r"\w+", text.casefold())
+        return (hash(tuple(w[i:i + SPAN])) for i in range(len(w) - SPAN + 1))
+
+    held = {span for d in held_out for span in spans(d.text)}
+    _, rules = clean.load_safety_rules()
+    seen = set()
+    for number, document in enumerate(further(data / "corpora")):
+        if small and number % 100:
+            continue
+        document.text = tidy(document.text, "")
+        mark = clean.fingerprint(document.text)
+        reason = ("length" if len(document.text.split()) < MIN_WORDS
+                  else "not English" if sum(c.isascii() for c in document.text) < 0.97 * len(document.text)
+                  else "a refusal" if REFUSAL.search(document.text)
+                  else "duplicate: exact" if mark in seen
+                  else f"safety: {category}" if (category := clean.safety_violation(document.text, rules))
+                  else "resembles a held-out one" if any(span in held for span in spans(document.text)) else None)
+        seen.add(mark)
+        if reason:
+            removed[document.source][reason] += 1
+        else:
+            yield document
+
+
+def write(documents, path):
+    with open(path, "w", encoding="utf-8") as out:
+        for document in sorted(documents, key=lambda d: clean.fingerprint(d.text)[:64]):
+            out.write(json.dumps(vars(document), ensure_ascii=False) + "\n")
+
+
 def run(args):
     if args.model == "tasks":
         from .tasks import prepare
@@ -122,13 +156,14 @@ def run(args):
     for document in documents(args.corpora, data, removed, args.small):
         splits["held-out" if clean.is_held_out(document.text) else "train"].append(document)
     for split, kept in splits.items():
-        with open(data / "documents" / f"{split}.jsonl", "w", encoding="utf-8") as out:
-            for document in sorted(kept, key=lambda d: clean.fingerprint(d.text)[:64]):
-                out.write(json.dumps(vars(document), ensure_ascii=False) + "\n")
+        write(kept, data / "documents" / f"{split}.jsonl")
     freeze(splits["held-out"], data / "held-out-story.txt")
     (data / "removed.json").write_text(json.dumps(removed, indent=1))
+    also_removed = defaultdict(Counter)
+    write(further_documents(data, splits["held-out"], also_removed, args.small), data / "documents" / "more.jsonl")
+    (data / "removed-more.json").write_text(json.dumps(also_removed, indent=1))
     print("\nleft out:")
-    for source, reasons in removed.items():
+    for source, reasons in {**removed, **also_removed}.items():
         print(f"  {source}: " + ", ".join(f"{reason} {n}" for reason, n in sorted(reasons.items())))
     credits(splits["train"] + splits["held-out"], data / "story-credits.md")
 
@@ -153,16 +188,17 @@ def freeze(held_out, path):
 
 
 def table(data):
-    """Source, documents, tokens, share, licence."""
+    """Source, documents, tokens, share, licence; after the stories, the further sources."""
     counts = json.loads((data / "tokens" / "counts.json").read_text())
-    total = sum(counts["train"][s]["tokens"] for s in SOURCES)
     lines = ["| source | documents | tokens | share | held out (documents) | licence |", "|---|---:|---:|---:|---:|---|"]
-    for source, (_, licence, _) in SOURCES.items():
-        train, held = counts["train"][source], counts["held-out"][source]
-        lines.append(f"| {source} | {train['documents']:,} | {train['tokens']:,} | {train['tokens'] / total:.1%} "
-                     f"| {held['documents']} | {licence} |")
-    lines.append(f"| **total** | {sum(counts['train'][s]['documents'] for s in SOURCES):,} | {total:,} | 100 % "
-                 f"| {sum(counts['held-out'][s]['documents'] for s in SOURCES)} | |")
+    for sources, title in ((SOURCES, "total"), (MORE, "further, in all")):
+        of = {source: counts["train"][source] for source in sources}
+        total = sum(count["tokens"] for count in of.values())
+        held = {source: counts["held-out"].get(source, {"documents": 0})["documents"] for source in sources}
+        for source, count in of.items():
+            lines.append(f"| {source} | {count['documents']:,} | {count['tokens']:,} | {count['tokens'] / max(1, total):.1%} "
+                         f"| {held[source]} | {sources[source][1]} |")
+        lines.append(f"| **{title}** | {sum(c['documents'] for c in of.values()):,} | {total:,} | 100 % | {sum(held.values())} | |")
     (data / "table.md").write_text("\n".join(lines) + "\n")
     print("\n" + "\n".join(lines))
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 
 def chain(out):
-    """The log of `out`, a list of entries, after those of the runs that it began from by --init.
+    """The log of `out`, a list of entries, after those of the runs that it began from by --init or learned from by --teacher.
 
     The log of an exported file lies beside it, or in a folder of its name (`out/first.gguf`: `out/first/log.jsonl`).
     """
     log = read(Path(out) / "log.jsonl")
-    init = log[0]["args"].get("init")
-    for folder in (Path(init).with_suffix(""), Path(init).parent) if init else ():
+    before = log[0]["args"].get("init") or log[0]["args"].get("teacher")
+    for folder in (Path(before).with_suffix(""), Path(before).parent) if before else ():
         if (folder / "log.jsonl").exists():
             return [*chain(folder), log]
     return [log]
@@ -25,9 +25,10 @@ def read(path):
 def summary(logs):
     """What each run cost, the first one first."""
     runs = []
-    for log in logs:
+    taught = [bool(log[0]["args"].get("teacher")) for log in logs[1:]] + [False]
+    for log, teacher in zip(logs, taught):
         begun, last = log[0], next(e for e in reversed(log) if "tokens" in e)
-        runs.append({"tokens": last["tokens"], "steps": last["step"], "hours": last["seconds"] / 3600, "gpu": "CPU" not in begun["device"],
+        runs.append({"tokens": last["tokens"], "steps": last["step"], "hours": last["seconds"] / 3600, "gpu": "CPU" not in begun["device"], "teacher": teacher,
                      "learned": begun["args"].get("model", "story"),
                      "machine": f"{begun['world']} process{'es' if begun['world'] > 1 else ''}, {begun['device']}"})
     return runs

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from .corpora import SOURCES
+from .corpora import MORE, SOURCES
 
 EOT = "<|endoftext|>"  # id 0; it stands before and after every document, so it is both bos and eos
 MARKERS = ("<|user|>", "<|assistant|>")  # of the tasks' chat; an answer ends with EOT
@@ -35,6 +35,20 @@ def train(data, vocab):
     tokenizer = bare()
     tokenizer.train_from_iterator((d["text"] for d in read_documents(data, "train")), trainer(vocab))
     tokenizer.save(str(Path(data) / "tokenizer.json"))
+
+
+def take(data, path):
+    """The story's tokenizer as an exported file has it, so that a new model keeps the ids of the one before it."""
+    from gguf import GGUFReader
+
+    fields = GGUFReader(path).fields
+    pieces, merges = (fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "merges"))
+    tokenizer = bare()
+    tokenizer.add_special_tokens([EOT])
+    description = json.loads(tokenizer.to_str())
+    description["model"]["vocab"] = {piece: i for i, piece in enumerate(pieces)}
+    description["model"]["merges"] = [merge.split(" ") for merge in merges]
+    (Path(data) / "tokenizer.json").write_text(json.dumps(description, ensure_ascii=False), encoding="utf-8")
 
 
 def load(data, model="story"):
@@ -79,17 +93,21 @@ def spell(tokenizer, n):
 
 
 def write_shards(data, model="story"):
-    """One flat uint16 file per split and source: EOT document EOT document … EOT; for the tasks, one .npz per split too."""
+    """One flat uint16 file per split and source: EOT document EOT document … EOT; for the tasks, one .npz per split too.
+
+    The further sources are for a story model's training alone.
+    """
     tokenizer, data = load(data, model), Path(data)
     folder = data / "tasks" if model == "tasks" else data
     (folder / "tokens").mkdir(parents=True, exist_ok=True)
     counts = {}
     for split in ("train", "held-out"):
         groups = defaultdict(list)
-        for document in read_documents(data, split):
+        also = split == "train" and model == "story"
+        for document in read_documents(data, split) + (read_documents(data, "more") if also else []):
             groups[document["source"]].append(document["text"])
         counts[split] = {}
-        for source in SOURCES:
+        for source in [*SOURCES, *(MORE if also else ())]:
             ids = [0]
             for encoding in tokenizer.encode_batch(groups[source]):
                 ids += encoding.ids + [0]
@@ -103,7 +121,9 @@ def write_shards(data, model="story"):
 
 
 def run(args):
-    if args.model == "tasks":
+    if args.take:
+        take(args.data, args.take)
+    elif args.model == "tasks":
         extend(args.data, args.vocab or 8192)
     else:
         train(args.data, args.vocab or 4096)

@@ -5,8 +5,8 @@ One process on CPU or GPU, or many under `torchrun --nproc-per-node N -m pagelm_
 
 import json
 import os
-import random
 import time
+from collections import defaultdict
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,22 +14,23 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from . import shards
 from . import tokenizer as tok
-from .corpora import SOURCES
+from .corpora import MORE, SOURCES
 from .model import PRESETS, Config, Model
 
-# How often a document of each source comes up per round: first every story, at the end only those that fit whole into
-# the context, so that the model's last lesson is how a short story ends.
-MIX = {"tinystories": 2, "child": 1.5, "bedtime": 1, "campfire": 0.25, "llama-stories": 0.5, "retold": 0.5,
-       "storyweaver": 2, "african-storybook": 2, "aesop": 2}
-FINAL_MIX = {"tinystories": 2, "child": 1, "bedtime": 1, "campfire": 0.25, "llama-stories": 0.5, "retold": 0.5,
-             "storyweaver": 1, "african-storybook": 1, "aesop": 1}
+# How often a document of each source comes up per round. With --more the further sources come up too, until FINAL_FROM;
+# from there on only stories that fit whole into the context, so that the model's last lesson is how a story ends.
+MIX = {"tinystories": 1, "child": 1, "bedtime": 1, "campfire": 0.5, "llama-stories": 0.5, "retold": 0.5,
+       "storyweaver": 1, "african-storybook": 1, "aesop": 1}
 FINAL_FROM = 0.75  # of the budget
 REPLAY = 0.30  # the share of story tokens while the tasks are learned
 WARM_UP, CONSTANT_UNTIL = 0.01, 0.30
+# What is multiplied: bf16 where the processor multiplies it; a CPU with AVX2 alone takes 17 times as long as for f32.
+NARROW = torch.bfloat16 if torch.cuda.is_available() or "AVX512" in torch.backends.cpu.get_cpu_capability() else torch.float32
 
 
 class Muon(torch.optim.Optimizer):
@@ -41,25 +42,29 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self):
         for group in self.param_groups:
+            alike = defaultdict(list)  # matrices of one shape are one batch: thousands of small kernels would cost more than the model
             for w in group["params"]:
-                state = self.state[w]
-                if not state:
-                    state["momentum"] = torch.zeros_like(w)
-                state["momentum"].lerp_(w.grad, 1 - group["momentum"])
-                update = orthogonal(w.grad.lerp(state["momentum"], group["momentum"]))
-                w.mul_(1 - 0.1 * group["lr"])
-                w.add_(update, alpha=-group["lr"] * max(1, w.shape[0] / w.shape[1]) ** 0.5)
+                if not self.state[w]:
+                    self.state[w]["momentum"] = torch.zeros_like(w)
+                alike[w.shape].append(w)
+            for (n_out, n_in), weights in alike.items():
+                grads, momenta = [w.grad for w in weights], [self.state[w]["momentum"] for w in weights]
+                torch._foreach_lerp_(momenta, grads, 1 - group["momentum"])
+                updates = orthogonal(torch.stack(torch._foreach_lerp(grads, momenta, group["momentum"])))
+                torch._foreach_mul_(weights, 1 - 0.1 * group["lr"])
+                torch._foreach_add_(weights, list(updates), alpha=-group["lr"] * max(1, n_out / n_in) ** 0.5)
 
 
 def orthogonal(g, steps=5):
-    x = g.bfloat16()
-    if transposed := x.shape[0] > x.shape[1]:
-        x = x.T
-    x = x / (x.norm() + 1e-7)
+    """g[N, rows, columns] → for each matrix, roughly the nearest one whose singular values are all 1."""
+    x = g.to(NARROW)
+    if transposed := x.shape[-2] > x.shape[-1]:
+        x = x.mT
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
-        a = x @ x.T
+        a = x @ x.mT
         x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
-    return (x.T if transposed else x).to(g.dtype)
+    return (x.mT if transposed else x).to(g.dtype)
 
 
 def learning_rate(progress):
@@ -72,30 +77,31 @@ def learning_rate(progress):
 @torch.no_grad()
 def held_out_bits(model, groups, lengths, device, autocast, limit=None):
     """Bits per byte of what is to be learned, by group: each piece by itself, in windows of the context."""
-    result = {}
+    result, together = {}, 64 if device.type == "cuda" else 16
     model.eval()
-    for name, pieces in groups.items():
-        nats, size = 0.0, 0
-        windows = [part for piece in pieces[:limit] for part in shards.parts(piece, model.config.n_ctx)]
-        windows.sort(key=lambda part: part.shape[1])
-        for i in range(0, len(windows), 16):
-            ids, targets = shards.batch(windows[i:i + 16], device)
-            with autocast:
-                nats += model(ids, targets).item()
-        for piece in pieces[:limit]:
-            size += int(lengths[piece[0, piece[1] > 0]].sum())
-        if size:
-            result[name] = (nats, size)
+    with torch.compiler.set_stance("force_eager"):  # windows have many shapes, each of which would be compiled
+        for name, pieces in groups.items():
+            nats, size = 0.0, 0
+            windows = [part for piece in pieces[:limit] for part in shards.parts(piece, model.config.n_ctx)]
+            windows.sort(key=lambda part: part.shape[1])
+            for i in range(0, len(windows), together):
+                ids, targets, _ = shards.batch(windows[i:i + together])
+                with autocast:
+                    nats += model(ids.to(device), targets.to(device)).item()
+            for piece in pieces[:limit]:
+                size += int(lengths[piece[0, piece[1] > 0]].sum())
+            if size:
+                result[name] = (nats, size)
     model.train()
     result["all"] = tuple(map(sum, zip(*result.values())))
     return {name: nats / size / np.log(2) for name, (nats, size) in result.items()}
 
 
-def load_checkpoint(out, device="cpu", n_ctx=None):
+def load_checkpoint(out, device="cpu", n_ctx=None, dropout=0.0):
     """(model, state) of the last checkpoint, with another context where one is given."""
     state = torch.load(Path(out) / "checkpoint.pt", map_location=device, weights_only=True)
     config = Config(**state["config"])
-    model = Model(replace(config, n_ctx=n_ctx or config.n_ctx)).to(device)
+    model = Model(replace(config, n_ctx=n_ctx or config.n_ctx), dropout).to(device)
     model.load_state_dict(state["model"])
     return model, state
 
@@ -120,124 +126,174 @@ def load_exported(model, path, tokenizer=None):
     return {name: reader.fields[key].contents() for name, key in keys.items() if key in reader.fields}
 
 
-def mixtures(groups, model):
+def mixtures(groups, model, more=0):
     """How often a piece of each group comes up per round: (before FINAL_FROM, after it)."""
     if model == "story":
-        return MIX, FINAL_MIX
+        return {**MIX, **{name: more for name in MORE}}, MIX
     tokens = {name: sum(piece.shape[1] for piece in pieces) for name, pieces in groups.items()}
     tasks = {name: 1 for name in groups if name not in SOURCES}
-    story = sum(tokens[name] * times for name, times in FINAL_MIX.items())
+    story = sum(tokens[name] * times for name, times in MIX.items())
     factor = REPLAY / (1 - REPLAY) * sum(tokens[name] for name in tasks) / max(1, story)
-    mix = {**tasks, **{name: times * factor for name, times in FINAL_MIX.items()}}
+    mix = {**tasks, **{name: times * factor for name, times in MIX.items()}}
     return mix, mix
 
 
-def run(args):
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    cuda = torch.cuda.is_available()
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if cuda else torch.device("cpu")
-    if world > 1:
-        dist.init_process_group("nccl" if cuda else "gloo")
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
-    out, data = Path(args.out), Path(args.data)
-    out.mkdir(parents=True, exist_ok=True)
+class Run:
+    """One training: the model, its optimizers, its batches, its clock and its log."""
 
-    tokenizer = tok.load(data, args.model)
-    if args.resume:
-        model, state = load_checkpoint(out, device, args.ctx)
-    else:
-        shape = PRESETS[args.preset]
-        shape = replace(shape, n_vocab=tokenizer.get_vocab_size(), n_ctx=args.ctx or shape.n_ctx)
-        model = Model(shape).to(device)
-        state = {"step": 0, "tokens": 0, "seconds": 0.0}
-        if args.init:
-            state["before"] = load_exported(model, args.init, tokenizer)
-    matrices = [w for name, w in model.named_parameters() if w.dim() == 2 and "token_embd" not in name]
-    others = [w for name, w in model.named_parameters() if w.dim() != 2 or "token_embd" in name]
-    optimizers = [Muon(matrices, args.lr), torch.optim.AdamW(others, args.lr_embd, betas=(0.9, 0.95), weight_decay=0.0)]
-    if args.resume:
-        for optimizer, saved in zip(optimizers, state["optimizers"]):
+    def __init__(self, args):
+        self.started, self.args, self.warm_up = time.monotonic(), args, 0.0
+        self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        self.cuda = torch.cuda.is_available()
+        self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if self.cuda else torch.device("cpu")
+        if self.world > 1:
+            dist.init_process_group("nccl" if self.cuda else "gloo")
+        torch.set_num_threads(args.threads)
+        torch.manual_seed(args.seed)
+        if self.cuda:
+            torch.set_float32_matmul_precision("high")
+        self.out, self.data = Path(args.out), Path(args.data)
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.tokenizer = tok.load(self.data, args.model)
+        self.load_model()
+        self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=NARROW is torch.bfloat16)
+        self.held_out, self.lengths = shards.load(self.data, "held-out", args.model), shards.byte_lengths(self.tokenizer)
+        self.feeds = self.open_feeds()
+        self.log = open(self.out / "log.jsonl", "a" if args.resume else "w") if self.rank == 0 else None
+
+    def load_model(self):
+        args = self.args
+        if args.resume:
+            self.model, self.state = load_checkpoint(self.out, self.device, args.ctx, args.dropout)
+        else:
+            shape = PRESETS[args.preset]
+            shape = replace(shape, n_vocab=self.tokenizer.get_vocab_size(), n_ctx=args.ctx or shape.n_ctx)
+            self.model = Model(shape, args.dropout).to(self.device)
+            self.state = {"step": 0, "tokens": 0, "seconds": 0.0}
+            if args.init:
+                self.state["before"] = load_exported(self.model, args.init, self.tokenizer)
+        self.step, self.tokens, self.before = self.state["step"], self.state["tokens"], self.state["seconds"]
+        matrices = [w for name, w in self.model.named_parameters() if w.dim() == 2 and "token_embd" not in name]
+        others = [w for name, w in self.model.named_parameters() if w.dim() != 2 or "token_embd" in name]
+        self.rates = [args.lr, args.lr_embd]
+        self.optimizers = [Muon(matrices, args.lr), torch.optim.AdamW(others, args.lr_embd, betas=(0.9, 0.95), weight_decay=0.0, fused=self.cuda)]
+        for optimizer, saved in zip(self.optimizers, self.state.pop("optimizers", [])):
             optimizer.load_state_dict(saved)
-    base = [[g["lr"] for g in o.param_groups] for o in optimizers]
-    if args.resume:
-        base = [[args.lr], [args.lr_embd]]
+        self.teacher = None
+        if args.teacher:
+            from .export import read
+            self.teacher = read(args.teacher, self.model.config.n_ctx).to(self.device).requires_grad_(False)
+        self.forward = self.model
+        if self.world > 1:
+            self.forward = DistributedDataParallel(self.model, device_ids=[self.device.index] if self.cuda else None)
 
-    c = model.config
-    forward = torch.compile(model) if args.compile else model
-    if world > 1:
-        forward = DistributedDataParallel(forward, device_ids=[device.index] if cuda else None)
-    autocast = torch.autocast(device.type, torch.bfloat16)
-    groups, held_out = (shards.load(data, split, args.model) for split in ("train", "held-out"))
-    lengths = shards.byte_lengths(tokenizer)
-    rng = random.Random(f"{args.seed} {rank} {state['step']}")
-    first, last = mixtures(groups, args.model)
-    line_break = tokenizer.token_to_id("Ċ")
-    streams = [shards.rows(groups, mix, c.n_ctx, whole, rng, line_break) for mix, whole in ((first, False), (last, True))]
+    def open_feeds(self):
+        """Batches before FINAL_FROM and after it, each made ahead by a thread."""
+        groups, line_break = shards.load(self.data, "train", self.args.model), self.tokenizer.token_to_id("Ċ")
+        mixes = mixtures(groups, self.args.model, self.args.more)
+        return [shards.Feed(groups, mix, self.model.config.n_ctx, whole, self.args.rows, line_break,
+                            f"{self.args.seed} {self.rank} {self.step} {whole}") for mix, whole in zip(mixes, (False, True))]
 
-    step, tokens, before = state["step"], state["tokens"], state["seconds"]
-    started = time.monotonic()
-    log = open(out / "log.jsonl", "a" if args.resume else "w") if rank == 0 else None
-
-    def note(**entry):
-        if rank == 0:
+    def note(self, **entry):
+        if self.rank == 0:
             entry = {k: round(v, 5) if isinstance(v, float) else v for k, v in entry.items()}
-            log.write(json.dumps(entry, default=str) + "\n")
-            log.flush()
+            self.log.write(json.dumps(entry, default=str) + "\n")
+            self.log.flush()
             print(json.dumps(entry, default=str), flush=True)
 
-    def checkpoint():
-        if rank == 0:
-            torch.save({"config": asdict(c), "model": model.state_dict(), "step": step, "tokens": tokens,
-                        "seconds": seconds, "before": state.get("before", {}), "optimizers": [o.state_dict() for o in optimizers]}, out / "checkpoint.tmp")
-            os.replace(out / "checkpoint.tmp", out / "checkpoint.pt")
+    def checkpoint(self):
+        if self.rank == 0:
+            state = {"config": asdict(self.model.config), "model": self.model.state_dict(), "step": self.step, "tokens": self.tokens,
+                     "seconds": self.seconds(), "before": self.state.get("before", {}), "optimizers": [o.state_dict() for o in self.optimizers]}
+            torch.save(state, self.out / "checkpoint.tmp")
+            os.replace(self.out / "checkpoint.tmp", self.out / "checkpoint.pt")
+            return state
 
-    note(config=asdict(c), parameters=sum(w.numel() for w in model.parameters()), args=vars(args), world=world,
-         device=torch.cuda.get_device_name() if cuda else f"CPU, {args.threads} threads", torch=torch.__version__)
-    last_eval, mean, seconds = before, None, before
-    while True:
-        seconds = before + time.monotonic() - started
-        done = step / args.steps if args.steps else seconds / (60 * args.minutes)
-        if world > 1:  # every process must see the same clock
-            shared = torch.tensor([done], device=device)
+    def seconds(self):
+        return self.before + time.monotonic() - self.started
+
+    def progress(self):
+        """The part of the whole schedule that is over, and whether this run is."""
+        whole, warm_up = 60 * self.args.minutes, self.warm_up
+        done = self.step / self.args.steps if self.args.steps else (self.seconds() - warm_up) / max(1e-6, whole - warm_up)
+        if self.world > 1:  # every process must see the same clock
+            shared = torch.tensor([done], device=self.device)
             dist.broadcast(shared, 0)
             done = shared.item()
-        if done >= 1:
-            break
-        progress = args.part[0] + done * (args.part[1] - args.part[0])
-        for optimizer, rates in zip(optimizers, base):
-            for group, rate in zip(optimizer.param_groups, rates):
-                group["lr"] = rate * learning_rate(progress)
-        stream = streams[progress >= FINAL_FROM]
-        ids, targets = shards.batch([next(stream) for _ in range(args.rows)], device)
-        n = max(1, int((targets >= 0).sum()))
-        loss = 0.0
-        parts = range(0, len(ids), args.micro or len(ids))  # a few rows at a time stay in the CPU's cache
+        return self.args.part[0] + done * (self.args.part[1] - self.args.part[0]), done >= 1
+
+    def gradients(self, ids, targets, n):
+        """The mean loss of a batch, a few rows at a time, its gradients added up."""
+        loss, parts = 0.0, range(0, len(ids), self.args.micro or len(ids))  # a few rows stay in a CPU's cache
         for i in parts:
-            alone = forward.no_sync() if world > 1 and i != parts[-1] else nullcontext()
+            some, wanted = ids[i:i + parts.step], targets[i:i + parts.step]
+            alone = self.forward.no_sync() if self.world > 1 and i != parts[-1] else nullcontext()
             with alone:
-                with autocast:
-                    nats = forward(ids[i:i + parts.step], targets[i:i + parts.step]) / n
+                with self.autocast:
+                    taught = None
+                    if self.teacher:
+                        with torch.no_grad():
+                            taught = F.linear(self.teacher.hidden(some), self.teacher.token_embd.weight)
+                    nats = self.forward(some, wanted, taught, self.args.teach) / n
                 nats.backward()
-            loss += nats.item()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
+            loss = loss + nats.detach()
+        return loss
+
+    def prepare(self):
+        """Compiles, where that is asked for, and runs a batch for nothing: only then the schedule's clock begins."""
+        if self.args.compile or self.args.compile is None and self.cuda:
+            self.model.compile_parts()
+            if self.teacher:
+                self.teacher.compile_parts()
+            try:
+                self.gradients(*self.feeds[0].next(self.device))
+            except Exception as error:  # a compiler that fails costs speed, not the run
+                self.note(not_compiled=f"{type(error).__name__}: {error}"[:500])
+                torch.compiler.set_stance("force_eager")
+        for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        step += 1
-        tokens += n * world
-        mean = loss if mean is None else 0.97 * mean + 0.03 * loss
-        if step % 25 == 0 or step < 4:
-            note(step=step, tokens=tokens, seconds=before + time.monotonic() - started, loss=mean,
-                 grad_norm=norm.item(), lr=learning_rate(progress))
-        if seconds - last_eval > 60 * args.eval_minutes or step == 200:
-            last_eval = seconds
-            bits = held_out_bits(model, held_out, lengths, device, autocast, limit=24) if rank == 0 else {}
-            note(step=step, tokens=tokens, seconds=before + time.monotonic() - started, held_out=bits)
-            checkpoint()
-    checkpoint()
-    if rank == 0:
-        note(step=step, tokens=tokens, seconds=before + time.monotonic() - started, final=True,
-             held_out=held_out_bits(model, held_out, lengths, device, nullcontext()))
-    if world > 1:
+        self.warm_up = time.monotonic() - self.started
+
+    def train(self):
+        last_eval, mean = self.before, None
+        every = 100 if self.cuda else 25
+        while True:
+            progress, over = self.progress()
+            if over:
+                break
+            for optimizer, rate in zip(self.optimizers, self.rates):
+                for group in optimizer.param_groups:
+                    group["lr"] = rate * learning_rate(progress)
+            ids, targets, n = self.feeds[progress >= FINAL_FROM].next(self.device)
+            loss = self.gradients(ids, targets, n)
+            norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            for optimizer in self.optimizers:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+            self.step += 1
+            self.tokens += n * self.world
+            mean = loss if mean is None else mean.lerp(loss, 0.03)
+            if self.step % every == 0 or self.step < 4:
+                self.note(step=self.step, tokens=self.tokens, seconds=self.seconds(), loss=mean.item(), grad_norm=norm.item(),
+                          lr=learning_rate(progress))
+            if self.seconds() - last_eval > 60 * self.args.eval_minutes or self.step == 200:
+                last_eval = self.seconds()
+                bits = held_out_bits(self.model, self.held_out, self.lengths, self.device, self.autocast, limit=24) if self.rank == 0 else {}
+                self.note(step=self.step, tokens=self.tokens, seconds=self.seconds(), held_out=bits)
+                self.checkpoint()
+
+
+def run(args):
+    r = Run(args)
+    r.note(config=asdict(r.model.config), parameters=sum(w.numel() for w in r.model.parameters()), args=vars(args), world=r.world,
+           device=torch.cuda.get_device_name() if r.cuda else f"CPU, {args.threads} threads", torch=torch.__version__)
+    r.prepare()
+    r.train()
+    state = r.checkpoint()
+    if r.rank == 0:
+        from .export import write
+        write(r.out / f"{args.model}-f16.gguf", r.model, state, r.tokenizer, "F16", args.model)  # what a next stage begins with
+        bits = held_out_bits(r.model, r.held_out, r.lengths, r.device, nullcontext())
+        r.note(step=r.step, tokens=r.tokens, seconds=r.seconds(), final=True, held_out=bits)
+    if r.world > 1:
         dist.destroy_process_group()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from . import export, train
 from . import tokenizer as tok
+from .corpora import SOURCES
 from .evaluation import engine
 
 SIZES = (1024, 2048, 4096, 8192)
@@ -26,7 +27,7 @@ def one(data, vocab, args):
     tok.train(folder, vocab)
     tok.write_shards(folder)
     counts = json.loads((folder / "tokens" / "counts.json").read_text())["train"]
-    width = sum(c["bytes"] for c in counts.values()) / sum(c["tokens"] for c in counts.values())
+    width = sum(counts[s]["bytes"] for s in SOURCES) / sum(counts[s]["tokens"] for s in SOURCES)
     steps = round(args.megabytes * 1e6 / width / (ROWS * 512))
     defaults = vars(args.parser.parse_args(["train"]))
     train.run(argparse.Namespace(**{**defaults, "data": folder, "out": folder, "steps": steps, "rows": ROWS,

@@ -5,6 +5,7 @@ import { formatSpeed, plural } from "./format.js";
 
 const endings: Record<Report["stopReason"], string> = {
   eos: "it came to its end",
+  stop: "it came to a text that ends it",
   maxTokens: "cut at the length that is set",
   contextFull: "the model’s context is full",
   aborted: "you stopped it",

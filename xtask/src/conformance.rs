@@ -26,6 +26,9 @@ pub struct Options {
     /// Only these models, and no report
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    /// Only plant the defects, and write the report with the last comparison's results
+    #[arg(long)]
+    defects: bool,
 }
 
 /// Compares everything and writes the report.
@@ -33,6 +36,9 @@ pub fn run(options: &Options) -> Result<()> {
     let folder = paths::target().join("conformance");
     let files = folder.join("files");
     let python = train::environment(&folder.join("venv"), &PACKAGES)?;
+    if options.defects {
+        return plant(&files, &python);
+    }
     if options.record {
         shell::run(script(&python, "record.py").args(&options.only))?;
     }
@@ -46,10 +52,15 @@ pub fn run(options: &Options) -> Result<()> {
     }
     shell::run(&mut compare)?;
     in_chromium(&files, &engine)?;
+    plant(&files, &python)
+}
+
+/// Plants the defects, then writes the report.
+fn plant(files: &Path, python: &Path) -> Result<()> {
     let caught = defects::run()?;
     let lines: Vec<String> = caught.iter().map(|(what, n)| format!("{n}\t{what}\n")).collect();
     fs::write(files.join("defects.tsv"), lines.concat()).context("cannot write the list of defects")?;
-    shell::run(script(&python, "report.py").arg(&files))
+    shell::run(script(python, "report.py").arg(files))
 }
 
 fn script(python: &Path, name: &str) -> Command {

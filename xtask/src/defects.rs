@@ -95,7 +95,7 @@ const DEFECTS: &[Defect] = &[
 const COPIED: [&str; 8] =
     ["Cargo.toml", "Cargo.lock", "README.md", "rust-toolchain.toml", "src", "kernels", "cli", "tests/fixtures/models"];
 
-/// Plants every defect in turn, and returns how many tests caught each; fails where none did.
+/// Plants every defect in turn, and returns by how many models each is caught; fails where it is by none.
 pub fn run() -> Result<BTreeMap<&'static str, usize>> {
     let copy = paths::target().join("conformance/defects");
     if copy.exists() {
@@ -118,7 +118,7 @@ pub fn run() -> Result<BTreeMap<&'static str, usize>> {
         let n = failures(&copy).with_context(|| format!("with the defect \"{what}\""))?;
         fs::write(&path, sound)?;
         ensure!(n > 0, "no test catches the defect \"{what}\"");
-        println!("{what}: caught by {n} tests");
+        println!("{what}: caught by {n} models");
         caught.insert(*what, n);
     }
     Ok(caught)
@@ -128,12 +128,13 @@ pub fn run() -> Result<BTreeMap<&'static str, usize>> {
 fn failures(copy: &Path) -> Result<usize> {
     let cargo = |last: &[&str]| {
         let mut cargo = shell::cargo();
-        cargo.current_dir(copy).args(["test", "--quiet", "--package", "pagelm", "--test", "architectures"]).args(last);
-        cargo.arg("--target-dir").arg(target(copy));
+        cargo.current_dir(copy).args(["test", "--quiet", "--package", "pagelm", "--test", "architectures"]);
+        cargo.arg("--target-dir").arg(target(copy)).args(last);
         cargo
     };
     shell::run(&mut cargo(&["--no-run"]))?;
-    let mut run: Command = cargo(&[]);
+    // What is not a comparison with the records is left out: it takes most of the time.
+    let mut run: Command = cargo(&["--", "logits_by_transformers"]);
     let output = run.env("RUST_BACKTRACE", "0").output().context("cannot start cargo")?;
     let text = String::from_utf8_lossy(&output.stdout);
     let Some(n) = text.lines().rev().find_map(n_failed) else { bail!("the tests did not end: {text}") };

@@ -9,7 +9,7 @@ from pathlib import Path
 from . import engine as run
 
 SEPARATOR = "<|endoftext|>"
-FIRST = "8ade70b:www/models/story.gguf"  # the first built-in model, as git has it
+EARLIER = {"first built-in model": "8ade70b", "second built-in model": "2193518"}  # whose file git has, and in which commit
 
 
 def frozen_documents(path, limit=None):
@@ -26,13 +26,14 @@ def by_engine(engine, model, documents):
 
 
 def by_ngram(engine, data, documents, n=5):
-    """The same of an n-gram model of the training shards' tokens."""
+    """The same of an n-gram model of the training stories' tokens."""
     import numpy as np
 
     from .. import tokenizer as tok
+    from ..corpora import SOURCES
     from .ngram import KneserNey
 
-    shards = sorted((Path(data) / "tokens").glob("train-*.bin"))
+    shards = sorted(Path(data) / "tokens" / f"train-{source}.bin" for source in SOURCES)
 
     def make():
         training = []
@@ -74,15 +75,18 @@ def by_source(engine, out, files, data, threads, limit=None):
     return {**rows, **{name: measure(path, lambda: read(path)) for name, path in files.items()}}
 
 
-def first_model(folder):
-    """The first built-in model's file, taken out of the repository's history; None where that is not at hand."""
-    path = Path(folder) / "first-story.gguf"
-    if not path.exists():
-        shown = subprocess.run(["git", "show", FIRST], cwd=run.ROOT, capture_output=True)
-        if shown.returncode:
-            return None
-        path.write_bytes(shown.stdout)
-    return path
+def earlier_models(folder):
+    """Name → the file of each earlier built-in model, taken out of the repository's history; None where that is not at hand."""
+    files = {}
+    for name, commit in EARLIER.items():
+        path = files[name] = Path(folder) / f"{name.replace(' ', '-')}.gguf"
+        if not path.exists():
+            shown = subprocess.run(["git", "show", f"{commit}:www/models/story.gguf"], cwd=run.ROOT, capture_output=True)
+            if shown.returncode:
+                files[name] = None
+            else:
+                path.write_bytes(shown.stdout)
+    return files
 
 
 def frozen(engine, files, documents, data, baselines):

@@ -1,6 +1,6 @@
 """The report as Markdown, for the blocks of the model card between <!-- name:begin --> and <!-- name:end -->."""
 
-from ..corpora import SOURCES
+from ..corpora import MORE, SOURCES
 
 
 def fill(path, name, text):
@@ -41,12 +41,17 @@ def facts(report):
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 
+def time_of(hours):
+    return f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
+
+
 def training(runs):
-    """Tokens, hours and machine, in all and run by run; of a conversation only what is learned counts as tokens."""
+    """Tokens, time and machine, in all and run by run; of a conversation only what is learned counts as tokens."""
     tokens, hours = (sum(run[key] for run in runs) for key in ("tokens", "hours"))
-    text = f"{tokens / 1e6:.1f} million tokens in {hours:.1f} hours{'' if any(run['gpu'] for run in runs) else ', no GPU'}"
-    each = [f"{run['tokens'] / 1e6:.1f} million {'tokens of answers and stories' if run['learned'] == 'tasks' else 'tokens'} in "
-            f"{run['hours']:.1f} hours ({run['machine']})" for run in runs]
+    text = f"{tokens / 1e6:.1f} million tokens in {time_of(hours)}{'' if any(run['gpu'] for run in runs) else ', no GPU'}"
+    each = [f"{'a larger model that taught this one, ' if run.get('teacher') else ''}{run['tokens'] / 1e6:.1f} million "
+            f"{'tokens of answers and stories' if run['learned'] == 'tasks' else 'tokens'} in {time_of(run['hours'])} ({run['machine']})"
+            for run in runs]
     return text + (": " + ", then ".join(each) if len(each) > 1 else f" ({runs[0]['machine']})")
 
 
@@ -121,6 +126,16 @@ def bias(report):
             + f"\nEach word ({report['shipped']}):\n\n" + table(["", "by names", "by pronouns"], words))
 
 
+def induction(report):
+    found = report["induction"]
+    chance = next(iter(found.values()))["by_chance"]
+    rows = [[name, f"{r['best']:.2f}", f"layer {r['layer']}, head {r['head']}", ", ".join(f"{max(heads):.2f}" for heads in r["by_layer"])]
+            for name, r in found.items()]
+    return ("### Induction heads\n\nOn 64 random tokens read twice: how much of its attention a head gives, at a token's second place, to the "
+            f"token after its first one (at random {chance:.2f}, 1 at most). A head with a high figure lets the model go on with what stands in "
+            "the text above, such as a name. Layers and heads are counted from 0.\n\n" + table(["model", "best", "where", "best of each layer"], rows))
+
+
 def samples(report):
     first = [s for s in report["samples"] if s["beginning"] == report["samples"][0]["beginning"]]
     text = (f"{report['shipped']}, temperature {next(iter(report['stories'].values()))['temperature']}, picked by seed 1 to {len(first)}, not by "
@@ -140,9 +155,9 @@ REASONS = {"duplicate": "copies, exact or near", "safety": "by the rules on what
 def data(report):
     counts = sorted(report["left_out"].items(), key=lambda item: -item[1])
     reasons = ", ".join(f"{n:,} {REASONS.get(reason, reason)}" for reason, n in counts)
-    what = "\n".join(f"- **{name}**: {description}." for name, (description, _, _) in SOURCES.items())
+    what = "\n".join(f"- **{name}**: {description}." for name, (description, _, _) in {**SOURCES, **MORE}.items())
     return f"{report['documents_table']}\n\n{what}\n\nLeft out before any of this: {reasons}." if reasons else f"{report['documents_table']}\n\n{what}"
 
 
 def evaluation(report):
-    return "\n".join(part(report) for part in (bars, bits_per_byte, grammar, stories, bias))
+    return "\n".join(part(report) for part in (bars, bits_per_byte, grammar, stories, bias, induction))

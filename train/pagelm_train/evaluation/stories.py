@@ -100,5 +100,9 @@ def measure(stories, training):
 
 
 def training_texts(data):
-    with open(Path(data) / "documents" / "train.jsonl", encoding="utf-8") as lines:
-        return [json.loads(line)["text"] for line in lines]
+    """All that a story model may have read: the stories and the further sources."""
+    texts = []
+    for name in ("train", "more"):
+        with open(Path(data) / "documents" / f"{name}.jsonl", encoding="utf-8") as lines:
+            texts += [json.loads(line)["text"] for line in lines]
+    return texts

@@ -168,7 +168,7 @@ def facts_of(path):
 
 def facts_text(facts, logs):
     return f"{facts['parameters'] / 1e6:.1f} million parameters; trained on " + card.training(runs.summary(logs)) + (
-        ". All but the last of these runs made the story model, whose weights it began with." if len(logs) > 1 else ".")
+        ". It began with the weights of the run before." if len(logs) > 1 else ".")
 
 
 BARS = (("json", "parses", 0.90), ("json", "exact", 0.50), ("table", "exact", 0.60), ("python-write", "compiles, not trivial", 0.80))
@@ -222,6 +222,10 @@ def evaluate(args):
     report["scaling"] = []
     for folder in map(Path, args.scaling):
         print(folder, flush=True)
+        if folder.suffix == ".json":  # what an earlier model was found to do: its answers would be the same again
+            earlier = json.loads(folder.read_text(encoding="utf-8"))
+            report["scaling"].append({"tokens": earlier["training"][-1]["tokens"], "figures": earlier["models"][sampled]})
+            continue
         shorter = Engine(engine.program, folder / "answers", threads=args.threads)
         report["scaling"].append({"tokens": runs.summary(runs.chain(folder))[-1]["tokens"], "figures": measure(
             shorter, folder / models[sampled].name, chosen, frequent)})
