@@ -1,6 +1,6 @@
 /**
- * Makes the built package's scripts small: what a page downloads. The worker and what it always needs become one file; what it
- * needs at times, and each build of the engine, stays apart. What reads chat templates gets the library that it imports put
+ * Makes the built package's scripts small: what a page downloads. The worker and what it needs become one file; each build of
+ * the engine stays apart. What reads chat templates gets the library that it imports put
  * in, so that the files work as they are, without a bundler. Names that are imported or exported stay.
  * @module
  */
@@ -15,7 +15,7 @@ const dist = fileURLToPath(new URL("dist/", import.meta.url));
 await build({
   input: `${dist}worker.js`,
   output: { file: `${dist}worker.js`, codeSplitting: false },
-  external: (id) => /(pagelm|benchmark|grammar)\.js$/.test(id),
+  external: (id) => /\/(pagelm|grammar)\.js$/.test(id),
 });
 await build({
   input: `${dist}jinja.js`,

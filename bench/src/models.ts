@@ -25,8 +25,8 @@ export interface Model {
   longForPeers: boolean;
   /** Texts to be written with and without guessing. */
   repeating: Repeating[];
-  /** So large that peers are measured with one thread only. */
-  large: boolean;
+  /** So small that peers are measured with two threads too. */
+  small: boolean;
   file_bytes: number;
   /** What a decoded token reads of the weights. */
   bytes_per_token: number;
@@ -46,7 +46,7 @@ const QUANTS = ["Q8_0", "Q4_0", "Q4_K_M"];
 
 /** The models that are part of the project: their matrices are what a token reads, all but the norms. */
 const BUILT_IN = [
-  { name: "story", n_vocab: 4096, bytes_per_token: 7_119_872 },
+  { name: "story", n_vocab: 4096, bytes_per_token: 3_352_320 },
   { name: "tasks", n_vocab: 8192, bytes_per_token: 16_737_792 },
 ];
 
@@ -68,7 +68,7 @@ function builtIn(id: string): Model | undefined {
   const { n_vocab, bytes_per_token } = known;
   const file_bytes = statSync(path).size;
   const text = { n_vocab, words: COMMON_WORDS };
-  const size = { long: false, longForPeers: false, large: false, file_bytes, bytes_per_token };
+  const size = { long: false, longForPeers: false, small: true, file_bytes, bytes_per_token };
   return { id, path, url: `/built-in/${id}.gguf`, ...text, onnx, ...size, repeating: repeatingTexts(id) };
 }
 
@@ -79,7 +79,7 @@ function synthetic(id: string): Model {
   const { file, file_bytes, bytes_per_token, n_vocab, words } = listed;
   const [path, url] = [`${paths.models}/${file}`, `/models/${file}`];
   const long = id.startsWith("135M");
-  const size = { long, longForPeers: long && !id.endsWith("K_M"), large: id.startsWith("0.5B"), file_bytes, bytes_per_token };
+  const size = { long, longForPeers: id === "135M-Q8_0", small: id.startsWith("15M"), file_bytes, bytes_per_token };
   return { id, path, url, n_vocab, words, onnx: onnxFor(id), ...size, repeating: repeatingTexts(id) };
 }
 

@@ -1,3 +1,4 @@
+import { benchmark } from "./benchmark.js";
 import type { Engine, Step } from "./binding.js";
 import { BUSY, isFatal, PageLmError, toPageLmError, toWire } from "./errors.js";
 import type { Build } from "./features.js";
@@ -185,7 +186,6 @@ export class Host {
   async #benchmark({ id, promptTokens, genTokens }: Extract<Request, { type: "benchmark" }>): Promise<void> {
     const engine = this.#ready();
     const run = this.#begin(id, Infinity);
-    const { benchmark } = await import("./benchmark.js");
     const report = await benchmark(engine, this.#threads, promptTokens, genTokens, run, () => this.#mayGoOn(run));
     if (!report) return; // cancelled, and answered so
     this.#end(run);

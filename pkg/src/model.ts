@@ -151,7 +151,7 @@ export class Model {
   /**
    * Goes on with the text that is there: that of the last generation, or one that was restored. What comes is what would have
    * come, with the same draws. (A loop that is left leaves up to 16 tokens behind that nobody saw: they are part of the text.
-   * `maxTokens` ends one at a certain place.)
+   * `maxTokens` ends one at a certain place.) A seed has no say where draws were begun already.
    *
    * # Errors
    * `argument` where there is no text.

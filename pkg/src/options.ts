@@ -84,7 +84,6 @@ export function toEngineOptions(options: GenerateOptions): EngineOptions {
     }
     taken[name] = value;
   }
-  taken.seed ??= crypto.getRandomValues(new Uint32Array(1))[0] as number;
   const { speculative, overflow, parseSpecial, bannedTokens, logitBias, stop, dryBreakers } = options;
   if (speculative !== undefined) taken.speculative = oneOf(speculative, "speculative", ["lookup"]);
   if (overflow !== undefined) taken.overflow = oneOf(overflow, "overflow", ["stop", "shift"]);

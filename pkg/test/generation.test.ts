@@ -3,22 +3,7 @@ import type { GenerateOptions, Piece } from "../src/types.js";
 import { AHEAD } from "../src/protocol.js";
 import { Model } from "../src/model.js";
 import { fakeFile, spells } from "./fake-binding.js";
-import { FakeWorker, settle } from "./pair.js";
-
-/** Loads through the public door, with the fake worker in place of a real one. */
-async function load(): Promise<{ model: Model; worker: FakeWorker }> {
-  let worker!: FakeWorker;
-  const scope = globalThis as { Worker?: unknown; location?: unknown };
-  scope.location = { origin: new URL(import.meta.url).origin, href: "http://x.example/" };
-  scope.Worker = class extends FakeWorker {
-    constructor() {
-      super();
-      worker = this;
-    }
-  };
-  const model = await Model.load(new Blob([fakeFile()]));
-  return { model, worker };
-}
+import { load, settle } from "./pair.js";
 
 async function collect(model: Model, prompt: string, options?: GenerateOptions): Promise<Piece[]> {
   const pieces: Piece[] = [];

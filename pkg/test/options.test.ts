@@ -5,9 +5,8 @@ import type { GenerateOptions } from "../src/types.js";
 const argument = expect.objectContaining({ code: "argument" });
 
 test("undefined options are left to the engine's defaults", () => {
-  const { seed, ...rest } = toEngineOptions({ topK: 3, seed: undefined as never, parseSpecial: true });
+  const rest = toEngineOptions({ topK: 3, seed: undefined as never, parseSpecial: true });
   expect(rest).toEqual({ topK: 3, parseSpecial: true });
-  expect((seed as number) >>> 0, "a seed is drawn").toBe(seed);
 });
 
 test("lists cross as the engine reads them", () => {

@@ -2,9 +2,10 @@ import type { Binding } from "../src/binding.js";
 import { Connection, type WorkerLike } from "../src/connection.js";
 import { Host } from "../src/host.js";
 import { loadEngine } from "../src/load.js";
+import { Model } from "../src/model.js";
 import type { Request, Response } from "../src/protocol.js";
 import type { SourceRef } from "../src/source.js";
-import { fakeBinding } from "./fake-binding.js";
+import { fakeBinding, fakeFile } from "./fake-binding.js";
 
 /** A worker that is a host in this process, behind real message channels, with a record of what was said. */
 export class FakeWorker implements WorkerLike {
@@ -60,4 +61,19 @@ export function blobSource(bytes: Uint8Array<ArrayBuffer>): SourceRef {
 /** Lets everything that is under way come to rest. */
 export function settle(ms = 20): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Loads through the public door, with the fake worker in place of a real one. */
+export async function load(): Promise<{ model: Model; worker: FakeWorker }> {
+  let worker!: FakeWorker;
+  const scope = globalThis as { Worker?: unknown; location?: unknown };
+  scope.location = { origin: new URL(import.meta.url).origin, href: "http://x.example/" };
+  scope.Worker = class extends FakeWorker {
+    constructor() {
+      super();
+      worker = this;
+    }
+  };
+  const model = await Model.load(new Blob([fakeFile()]));
+  return { model, worker };
 }

@@ -1,21 +1,6 @@
 import { expect, test } from "vitest";
-import { Model } from "../src/model.js";
 import { fakeFile } from "./fake-binding.js";
-import { FakeWorker } from "./pair.js";
-
-/** Loads through the public door, with the fake worker in place of a real one. */
-async function load(): Promise<{ model: Model; worker: FakeWorker }> {
-  let worker!: FakeWorker;
-  const scope = globalThis as { Worker?: unknown; location?: unknown };
-  scope.location = { origin: new URL(import.meta.url).origin, href: "http://x.example/" };
-  scope.Worker = class extends FakeWorker {
-    constructor() {
-      super();
-      worker = this;
-    }
-  };
-  return { model: await Model.load(new Blob([fakeFile()])), worker };
-}
+import { load } from "./pair.js";
 
 const busy = expect.objectContaining({ code: "busy" });
 

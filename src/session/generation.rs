@@ -160,8 +160,8 @@ impl<S: BorrowMut<Session>> Generation<S> {
         let mut sampler = Sampler::new(options.sampler, n_vocab)?;
         let drafter = Drafter::new(options.speculation, session.borrow(), &sampler, prompt)?;
         let text = session.borrow_mut();
-        if resumes && !prompt.is_empty() {
-            text.step_back();
+        if resumes {
+            text.step_back()?;
             text.sampler.into_iter().for_each(|state| sampler.set_state(state));
         } else {
             text.prepare(prompt)?;

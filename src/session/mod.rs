@@ -190,10 +190,16 @@ impl Session {
 
     /// Makes the text's last token one that is to be computed again, so that its logits come next. Returns how many tokens
     /// need not be computed.
-    fn step_back(&mut self) -> usize {
-        self.n_past = self.n_past.min(self.tokens.len().saturating_sub(1));
+    ///
+    /// # Errors
+    /// `Argument` for an empty text.
+    pub fn step_back(&mut self) -> Result<usize> {
+        let Some(last) = self.tokens.len().checked_sub(1) else {
+            return Err(Error::Argument("there is no text to go on with: it is empty".into()));
+        };
+        self.n_past = self.n_past.min(last);
         self.foreseen.clear();
-        self.n_past
+        Ok(self.n_past)
     }
 
     /// Takes half of the tokens behind the first `n_keep` out of the text. What is behind them moves to their place: its keys
@@ -212,7 +218,7 @@ impl Session {
                 self.tokens.len()
             )));
         }
-        let (n_past, from) = (self.step_back(), n_keep + n_gone);
+        let (n_past, from) = (self.step_back()?, n_keep + n_gone);
         self.scratch.shift(self.model.config(), &mut self.cache, from, n_past, n_keep);
         self.tokens.drain(n_keep..from);
         self.n_past = n_past.saturating_sub(n_gone).max(n_past.min(n_keep));

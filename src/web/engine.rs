@@ -82,6 +82,10 @@ impl StartOptions {
             read(name, 0.0, &mut |x| *value = x as u32);
         }
         wrong?;
+        if get("seed").is_undefined() {
+            let none = |_| Error::Unsupported("this browser gives no random numbers: name a seed".into());
+            sampler.seed = getrandom::u32().map_err(none)?;
+        }
         sampler.banned_tokens = Uint32Array::new(&get("bannedTokens")).to_vec();
         for pair in Float64Array::new(&get("logitBias")).to_vec().chunks_exact(2) {
             sampler.logit_bias.push((pair[0] as u32, pair[1] as f32));
@@ -140,6 +144,10 @@ enum Stepped {
 
 /// Where the session is.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one of it, and a box would be one more way to run out of memory"
+)]
 enum State {
     Idle(Session),
     Running(Generation<Session>),
@@ -215,7 +223,7 @@ impl Engine {
         generate.check(session)?;
         let (reused_tokens, tokens) = match tokens {
             Some(tokens) => (session.prepare(&tokens)?, tokens),
-            None => (session.n_past().min(session.tokens().len().saturating_sub(1)), session.tokens().to_vec()),
+            None => (session.step_back()?, session.tokens().to_vec()),
         };
         self.text = TextStream::new();
         (self.stops, self.stopped, self.hides_logits) = (stops, false, hides_logits);

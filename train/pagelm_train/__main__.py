@@ -53,6 +53,7 @@ def main():
     p.add_argument("--out", default="out/story", help="folder with the exported files, their log and kept answers")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--small", action="store_true", help="a few of everything, written beside the weights")
+    p.add_argument("--shipped", action="store_true", help="stories, bias and the text of every source for the shipped file alone: half the time")
     p.add_argument("--engine", help="the command `pagelm`; default: built here for this processor")
     p.add_argument("--tenth", default="out/tenth/story-q8_0.gguf", help="the same shape trained on a tenth of the tokens")
     p.add_argument("--scaling", nargs="*", default=[], metavar="OUT", help="tasks: folders of shorter runs, or an earlier model's evaluation-tasks.json, for the scaling table")

@@ -29,7 +29,7 @@ def run(args):
     published = engine.ROOT / "www" / "models" / "story.gguf"
     shipped = next((kind for kind, path in files.items() if engine.sha256(path) == engine.sha256(published)),
                    "Q8_0" if "Q8_0" in files else next(iter(files)))
-    closely = {kind: files[kind] for kind in dict.fromkeys(("F16", shipped)) if kind in files}
+    closely = {kind: files[kind] for kind in dict.fromkeys((shipped,) if args.shipped else ("F16", shipped)) if kind in files}
 
     def done(what):
         print(f"{time.monotonic() - started:6.0f} s  {what}", flush=True)
@@ -52,7 +52,7 @@ def run(args):
     report["bars"] = bars.check(report)
     report["by_source"] = {}
     write(report, out, small)  # what matters most is kept, should the rest be cut off
-    report["by_source"] = bits.by_source(ask, out, files, args.data, args.threads, 3 if small else None)
+    report["by_source"] = bits.by_source(ask, out, closely if args.shipped else files, args.data, args.threads, 3 if small else None)
     done("bits per byte by source")
     write(report, out, small)
     runs.record(runs.chain(out), "story", out if small else TRAIN)

@@ -37,72 +37,23 @@ export const F16: Format = {
   blockBytes: 2,
   fill: (block, random) => void block.writeUInt16LE(f16(-5, random) | (random() < 0.5 ? 0x8000 : 0)),
 };
-export const Q4_0: Format = {
-  id: 2,
-  blockLen: 32,
-  blockBytes: 18,
-  fill(block, random) {
+/** A format of random quants, with f16 scales of 2^exponent to twice that at these bytes of a block. */
+function quants(id: number, blockLen: number, blockBytes: number, ...scales: [exponent: number, at: number][]): Format {
+  const fill = (block: Buffer, random: () => number) => {
     fillBytes(block, random);
-    block.writeUInt16LE(f16(-7, random));
-  },
-};
-export const Q8_0: Format = {
-  id: 8,
-  blockLen: 32,
-  blockBytes: 34,
-  fill(block, random) {
-    fillBytes(block, random);
-    block.writeUInt16LE(f16(-11, random));
-  },
-};
-export const Q6_K: Format = {
-  id: 14,
-  blockLen: 256,
-  blockBytes: 210,
-  fill(block, random) {
-    fillBytes(block, random);
-    block.writeUInt16LE(f16(-16 + 1, random), 208);
-  },
-};
-export const Q5_0: Format = {
-  id: 6,
-  blockLen: 32,
-  blockBytes: 22,
-  fill(block, random) {
-    fillBytes(block, random);
-    block.writeUInt16LE(f16(-8, random));
-  },
-};
-export const Q5_K: Format = {
-  id: 13,
-  blockLen: 256,
-  blockBytes: 176,
-  fill(block, random) {
-    fillBytes(block, random);
-    block.writeUInt16LE(f16(-14, random), 0);
-    block.writeUInt16LE(f16(-11, random), 2);
-  },
-};
-export const Q4_K: Format = {
-  id: 12,
-  blockLen: 256,
-  blockBytes: 144,
-  fill(block, random) {
-    fillBytes(block, random);
-    block.writeUInt16LE(f16(-14, random), 0);
-    block.writeUInt16LE(f16(-11, random), 2);
-  },
-};
+    for (const [exponent, at] of scales) block.writeUInt16LE(f16(exponent, random), at);
+  };
+  return { id, blockLen, blockBytes, fill };
+}
+
+export const Q4_0 = quants(2, 32, 18, [-7, 0]);
+export const Q8_0 = quants(8, 32, 34, [-11, 0]);
+export const Q6_K = quants(14, 256, 210, [-15, 208]);
+export const Q5_0 = quants(6, 32, 22, [-8, 0]);
+export const Q5_K = quants(13, 256, 176, [-14, 0], [-11, 2]);
+export const Q4_K = quants(12, 256, 144, [-14, 0], [-11, 2]);
 /** Of the formats whose values stand in a table, the one with the most kinds of bits: points, signs, two scales a run. */
-export const IQ2_XS: Format = {
-  id: 17,
-  blockLen: 256,
-  blockBytes: 74,
-  fill(block, random) {
-    fillBytes(block, random);
-    block.writeUInt16LE(f16(-11, random));
-  },
-};
+export const IQ2_XS = quants(17, 256, 74, [-11, 0]);
 
 /** The same numbers every time. */
 export function mulberry32(seed: number): () => number {

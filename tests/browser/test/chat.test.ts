@@ -54,7 +54,8 @@ test.runIf(existsSync(tasksModel))("five turns compute only what is new, and wha
     expect(prefilled).toBeLessThanOrEqual(rendered + 1);
   }
   expect(turns[0]?.reused).toBe(0);
-  expect(turns[4]?.reused).toBeGreaterThan(80);
+  // Each turn finds all of the turn before computed, whatever the model answered.
+  for (const [idx, { reused }] of turns.slice(1).entries()) expect(reused).toBeGreaterThan(turns[idx]?.reused as number);
 });
 
 test.runIf(existsSync(tasksModel))("a turn that goes on with what is there gives the text of one that is computed anew", { timeout: 60_000 }, async () => {

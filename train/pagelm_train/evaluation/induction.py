@@ -7,7 +7,7 @@ import torch
 
 from ..model import rotate
 
-ROWS, N, SEED = 32, 64, 1  # sequences of N random tokens, each read twice
+ROWS, N, SEED = 32, 64, 1  # sequences of N random tokens, or as many as the context holds, each read twice
 
 
 @torch.no_grad()
@@ -31,9 +31,10 @@ def measure(model):
 
     Returns each head's mean, by layer, and the largest.
     """
-    once = torch.randint(1, model.config.n_vocab, (ROWS, N), generator=torch.Generator().manual_seed(SEED))
+    n = min(N, (model.config.n_ctx - 1) // 2)
+    once = torch.randint(1, model.config.n_vocab, (ROWS, n), generator=torch.Generator().manual_seed(SEED))
     ids = torch.cat((torch.zeros(ROWS, 1, dtype=torch.int64), once, once), 1)
-    here = torch.arange(N + 1, 2 * N)  # the last has no token after its first place but its own second one
-    by_layer = [a[:, :, here, here - N + 1].mean((0, 2)).tolist() for a in attentions(model, ids)]
+    here = torch.arange(n + 1, 2 * n)  # the last has no token after its first place but its own second one
+    by_layer = [a[:, :, here, here - n + 1].mean((0, 2)).tolist() for a in attentions(model, ids)]
     best, layer, head = max((score, layer, head) for layer, heads in enumerate(by_layer) for head, score in enumerate(heads))
-    return {"best": best, "layer": layer, "head": head, "by_layer": by_layer, "by_chance": 1 / (1.5 * N)}
+    return {"best": best, "layer": layer, "head": head, "by_layer": by_layer, "by_chance": 1 / (1.5 * n)}
