@@ -9,7 +9,7 @@
 //!
 //! let tokens: Vec<Vec<u8>> = ["", "a", "b", "ab", "<end>"].map(|text| text.as_bytes().to_vec()).into();
 //! let vocabulary = Vocabulary::new(&tokens, &[0, 4], &[4])?;
-//! let mut constraint = vocabulary.constrain(Kind::Regex, "ab|b")?;
+//! let mut constraint = vocabulary.constrain(Kind::Regex, "ab|b", &[])?;
 //! let allowed = constraint.allowed()?;
 //! assert_eq!(allowed[0], 1 << 1 | 1 << 2 | 1 << 3);
 //! constraint.accept(3)?;
@@ -17,14 +17,16 @@
 //! # Ok::<(), pagelm_grammar::Error>(())
 //! ```
 
+mod closing;
+mod schema;
 #[cfg(target_arch = "wasm32")]
 mod web;
 
+use closing::Closing;
 use core::fmt;
 use llguidance::api::TopLevelGrammar;
 use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
-use llguidance::{JsonCompileOptions, Matcher, ParserFactory};
-use serde_json::{Map, Value};
+use llguidance::{Matcher, ParserFactory};
 use std::sync::Arc;
 
 /// Why a grammar cannot be used, in words for whoever wrote it.
@@ -53,16 +55,33 @@ pub enum Kind {
     Lark,
 }
 
+impl Kind {
+    /// The kind of this name: `json`, `regex` or `lark`.
+    pub fn from_name(name: &str) -> Option<Kind> {
+        [Kind::Json, Kind::Regex, Kind::Lark].into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Json => "json",
+            Kind::Regex => "regex",
+            Kind::Lark => "lark",
+        }
+    }
+}
+
 /// The tokens of a model, prepared for looking up what fits.
 pub struct Vocabulary {
     factory: ParserFactory,
-    n_vocab: usize,
+    /// The bytes of each; none for those that stand for no text.
+    words: Arc<[Vec<u8>]>,
     end_tokens: Vec<u32>,
 }
 
 impl fmt::Debug for Vocabulary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Vocabulary").field("n_vocab", &self.n_vocab).finish_non_exhaustive()
+        f.debug_struct("Vocabulary").field("n_vocab", &self.words.len()).finish_non_exhaustive()
     }
 }
 
@@ -72,15 +91,15 @@ impl Vocabulary {
     /// # Errors
     /// Where no token ends a text: what is whole could not stop.
     pub fn new(tokens: &[Vec<u8>], control: &[u32], end_tokens: &[u32]) -> Result<Vocabulary> {
-        let ends: Vec<u32> = end_tokens.iter().copied().filter(|end| (*end as usize) < tokens.len()).collect();
-        let Some(&end) = ends.first() else {
+        let end_tokens: Vec<u32> = end_tokens.iter().copied().filter(|end| (*end as usize) < tokens.len()).collect();
+        let Some(&end) = end_tokens.first() else {
             return Err(Error(
                 "this model has no token that ends a text, so that none of a given form can stop".into(),
             ));
         };
         // No text leads to a token without bytes.
         let mut words = tokens.to_vec();
-        for &token in control.iter().chain(&ends) {
+        for &token in control.iter().chain(&end_tokens) {
             if let Some(word) = words.get_mut(token as usize) {
                 word.clear();
             }
@@ -89,43 +108,29 @@ impl Vocabulary {
         let env: TokEnv = Arc::new(ApproximateTokEnv::new(trie));
         let mut factory = ParserFactory::new_simple(&env).map_err(to_error)?;
         factory.quiet().limits_mut().verbose_errors = false;
-        Ok(Vocabulary { factory, n_vocab: words.len(), end_tokens: ends })
+        Ok(Vocabulary { factory, words: words.into(), end_tokens })
     }
 
-    /// Reads a grammar, for one text.
+    /// Reads a grammar, for one text. Tokens in `stop_tokens` end this text too, and so come only where it is whole.
     ///
     /// # Errors
-    /// Where it cannot be read, asks for what is not known, or describes no text.
-    pub fn constrain(&self, kind: Kind, text: &str) -> Result<Constraint> {
+    /// Where the grammar cannot be read, asks for what is not known, or describes no text.
+    pub fn constrain(&self, kind: Kind, text: &str, stop_tokens: &[u32]) -> Result<Constraint> {
         let grammar = match kind {
-            Kind::Json => json(text)?,
+            Kind::Json => TopLevelGrammar::from_json_schema(schema::read(text)?),
             Kind::Regex => TopLevelGrammar::from_regex(text),
             Kind::Lark => TopLevelGrammar::from_lark(text.into()),
         };
         let matcher = Matcher::new(self.factory.create_parser(grammar));
-        match matcher.get_error() {
-            Some(error) => Err(Error(error)),
-            None => Ok(Constraint { matcher, end_tokens: self.end_tokens.clone(), bits: Vec::new() }),
+        if let Some(error) = matcher.get_error() {
+            return Err(Error(error));
         }
+        let n_vocab = self.words.len();
+        let stops = stop_tokens.iter().copied().filter(|token| (*token as usize) < n_vocab);
+        let end_tokens = self.end_tokens.iter().copied().chain(stops).collect();
+        let closing = Closing::new(self.words.clone(), kind == Kind::Json);
+        Ok(Constraint { matcher, end_tokens, closing, n_left: u32::MAX, reserve: 0, bits: Vec::new() })
     }
-}
-
-fn json(schema: &str) -> Result<TopLevelGrammar> {
-    let mut schema = match serde_json::from_str(schema) {
-        Ok(Value::Bool(true)) => Value::Object(Map::new()),
-        Ok(schema @ Value::Object(_)) => schema,
-        Ok(_) => return Err(Error("a schema is an object, or true".into())),
-        Err(error) => return Err(Error(format!("the schema is no JSON: {error}"))),
-    };
-    // White space between the parts would be a way to write on without end.
-    let options = JsonCompileOptions {
-        item_separator: ", ".into(),
-        key_separator: ": ".into(),
-        whitespace_flexible: false,
-        ..JsonCompileOptions::default()
-    };
-    options.apply_to(&mut schema);
-    Ok(TopLevelGrammar::from_json_schema(schema))
 }
 
 fn to_error(error: impl fmt::Display) -> Error {
@@ -136,18 +141,37 @@ fn to_error(error: impl fmt::Display) -> Error {
 pub struct Constraint {
     matcher: Matcher,
     end_tokens: Vec<u32>,
+    closing: Closing,
+    /// How many tokens may still come, and from how many on the text is led to its end.
+    n_left: u32,
+    reserve: u32,
     bits: Vec<u32>,
 }
 
 impl fmt::Debug for Constraint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Constraint").finish_non_exhaustive()
+        f.debug_struct("Constraint").field("n_left", &self.n_left).finish_non_exhaustive()
     }
 }
 
+/// The most tokens that are kept for bringing a text to its end.
+const MAX_RESERVE: u32 = 128;
+
 impl Constraint {
-    /// Which tokens may come next: a bit for each, from the lowest on. The tokens that end a text are among them exactly where
-    /// it is whole.
+    /// Says how many tokens may come, those that end the text not counted. The last quarter of them, at most 128, are kept for
+    /// bringing the text to its end: what is open is closed then, and nothing is begun that need not be.
+    pub fn limit(&mut self, max_tokens: u32) {
+        (self.n_left, self.reserve) = (max_tokens, (max_tokens / 4).min(MAX_RESERVE));
+    }
+
+    /// Whether the text is being brought to its end.
+    pub fn is_closing(&self) -> bool {
+        self.n_left <= self.reserve
+    }
+
+    /// Which tokens may come next: a bit for each, from the lowest on. The tokens that end the text are among them exactly
+    /// where it is whole; near the [limit](Self::limit) nothing but these, and where it is not whole, only those of the others
+    /// that come first on the way to its end.
     ///
     /// # Errors
     /// Where the grammar takes more memory or time than is allowed.
@@ -155,9 +179,17 @@ impl Constraint {
         let mask = self.matcher.compute_mask_or_eos().map_err(to_error)?;
         self.bits.clear();
         self.bits.extend_from_slice(mask.as_slice());
-        let is_set = |bits: &[u32], token: u32| bits[token as usize / 32] >> (token % 32) & 1 == 1;
-        if is_set(&self.bits, self.end_tokens[0]) {
-            self.end_tokens.iter().for_each(|token| self.bits[*token as usize / 32] |= 1 << (token % 32));
+        let end = self.end_tokens[0];
+        let is_whole = self.bits[end as usize / 32] >> (end % 32) & 1 == 1;
+        if is_whole && self.is_closing() {
+            self.bits.fill(0);
+        }
+        for &token in &self.end_tokens {
+            let (bits, bit) = (&mut self.bits[token as usize / 32], 1 << (token % 32));
+            *bits = if is_whole { *bits | bit } else { *bits & !bit };
+        }
+        if !is_whole && self.is_closing() {
+            self.closing.narrow(&mut self.bits, self.n_left);
         }
         Ok(&self.bits)
     }
@@ -167,14 +199,8 @@ impl Constraint {
     /// # Errors
     /// Where it was not among those allowed.
     pub fn accept(&mut self, token: u32) -> Result<()> {
+        self.n_left = self.n_left.saturating_sub(1);
+        self.closing.accept(token);
         self.matcher.consume_token(token).map_err(to_error)
-    }
-
-    /// Whether the text could end here.
-    ///
-    /// # Errors
-    /// As [`allowed`](Self::allowed).
-    pub fn is_whole(&mut self) -> Result<bool> {
-        self.matcher.is_accepting().map_err(to_error)
     }
 }

@@ -31,14 +31,10 @@ impl JsVocabulary {
         Ok(JsVocabulary(Vocabulary::new(&tokens, control, end_tokens).map_err(to_js)?))
     }
 
-    /// Reads a grammar: `json`, `regex` or `lark`.
-    pub fn constrain(&self, kind: &str, text: &str) -> JsResult<JsConstraint> {
-        let kind = match kind {
-            "json" => Kind::Json,
-            "regex" => Kind::Regex,
-            _ => Kind::Lark,
-        };
-        self.0.constrain(kind, text).map(JsConstraint).map_err(to_js)
+    /// Reads a grammar of a [`Kind`] by name, for a text that `stop_tokens` end too.
+    pub fn constrain(&self, kind: &str, text: &str, stop_tokens: &[u32]) -> JsResult<JsConstraint> {
+        let kind = Kind::from_name(kind).ok_or_else(|| to_js(Error(format!("there is no grammar of kind {kind}"))))?;
+        self.0.constrain(kind, text, stop_tokens).map(JsConstraint).map_err(to_js)
     }
 }
 
@@ -49,6 +45,11 @@ pub struct JsConstraint(Constraint);
 
 #[wasm_bindgen(js_class = Constraint)]
 impl JsConstraint {
+    /// Says how many tokens may come.
+    pub fn limit(&mut self, max_tokens: u32) {
+        self.0.limit(max_tokens);
+    }
+
     /// Which tokens may come next, a bit for each.
     pub fn allowed(&mut self) -> JsResult<Vec<u32>> {
         self.0.allowed().map(<[u32]>::to_vec).map_err(to_js)

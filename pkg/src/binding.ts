@@ -211,6 +211,8 @@ export interface Started {
   /** How many of the prompt's tokens are still in the cache and need no computing. */
   reusedTokens: number;
   seed: number;
+  /** The hash of the model's file, and of its adapters with their scales: its upper and its lower half. */
+  model: number[];
 }
 
 /** Why the engine ended a generation by itself. */

@@ -3,22 +3,25 @@
  * @module
  */
 
-import type { Constraint, Engine } from "./binding.js";
+import type { Engine, EngineOptions } from "./binding.js";
+import { PageLmError, toFetchError } from "./errors.js";
 
 /** What the grammars' glue module exports. */
-interface GrammarBinding {
-  default(options?: { module_or_path?: unknown }): Promise<unknown>;
+export interface GrammarBinding {
+  default(): Promise<unknown>;
   Vocabulary: new (bytes: Uint8Array, ends: Uint32Array, control: Uint32Array, endTokens: Uint32Array) => Tokens;
 }
 
 /** A vocabulary, prepared. */
 interface Tokens {
   /** Reads a grammar. Throws an `Error` with a `code`. */
-  constrain(kind: string, text: string): Constrained;
+  constrain(kind: string, text: string, stopTokens: Uint32Array): Form;
 }
 
 /** Which tokens a text may go on with. */
-export interface Constrained {
+export interface Form {
+  /** Says how many tokens may come: towards the last of them the text is brought to its end. */
+  limit(maxTokens: number): void;
   /** A bit for each token, from the lowest on. */
   allowed(): Uint32Array;
   /** Takes the token that was chosen. */
@@ -26,31 +29,63 @@ export interface Constrained {
   free(): void;
 }
 
-let binding: Promise<GrammarBinding> | undefined;
-/** By engine; clones have the vocabulary of the one that was loaded, but are few. */
-const vocabularies = new WeakMap<Engine, Tokens>();
+/** The vocabulary of each worker's model, which all its clones share. */
+const vocabularies = new WeakMap<object, Tokens>();
 
 async function open(): Promise<GrammarBinding> {
-  const glue = (await import("./grammar/pagelm_grammar.js" as string)) as GrammarBinding;
-  await glue.default();
-  return glue;
+  try {
+    const glue: GrammarBinding = await import("./grammar/pagelm_grammar.js");
+    await glue.default(); // once: from then on it does nothing
+    return glue;
+  } catch (thrown) {
+    throw toFetchError(thrown, "The grammars' module");
+  }
 }
 
 /**
- * Prepares a constraint on the next text of an engine.
+ * Prepares a constraint on the next text of an engine; `owner` is whoever has the model.
  *
  * # Errors
- * `argument` where the grammar cannot be read, `unsupported` where it asks for what is not known; `network` where the module
- * cannot be fetched: it is asked for again the next time.
+ * `argument` where the grammar cannot be read or asks for what is not known, `network` where the module does not arrive,
+ * `limit` where the grammar is too much for it.
  */
-export async function constrain(engine: Engine, { kind, text }: Constraint): Promise<Constrained> {
-  binding ??= open();
-  binding.catch(() => (binding = undefined));
-  const { Vocabulary } = await binding;
-  const known = vocabularies.get(engine);
-  if (known) return known.constrain(kind, text);
-  const { bytes, ends, control, endTokens } = engine.vocabulary();
-  const vocabulary = new Vocabulary(bytes, Uint32Array.from(ends), Uint32Array.from(control), Uint32Array.from(endTokens));
-  vocabularies.set(engine, vocabulary);
-  return vocabulary.constrain(kind, text);
+export async function constrain(owner: object, engine: Engine, { constraint, stopTokens = [] }: EngineOptions): Promise<Form> {
+  const { Vocabulary } = await open();
+  const { kind, text } = constraint ?? { kind: "json", text: "true" };
+  try {
+    let vocabulary = vocabularies.get(owner);
+    if (!vocabulary) {
+      const { bytes, ends, control, endTokens } = engine.vocabulary();
+      vocabulary = new Vocabulary(bytes, ...([ends, control, endTokens].map((list) => Uint32Array.from(list)) as Lists));
+      vocabularies.set(owner, vocabulary);
+    }
+    return guarded(vocabulary.constrain(kind, text, Uint32Array.from(stopTokens)));
+  } catch (thrown) {
+    throw known(thrown);
+  }
+}
+
+type Lists = [ends: Uint32Array, control: Uint32Array, endTokens: Uint32Array];
+
+/** A grammar that breaks its own module does not break the engine: the model stays. */
+function known(thrown: unknown): unknown {
+  if (thrown instanceof Error && "code" in thrown) return thrown;
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  return new PageLmError("limit", `This grammar is too much for its module (${reason}): make it simpler.`, { cause: thrown });
+}
+
+function guarded(form: Form): Form {
+  const guard = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (thrown) {
+      throw known(thrown);
+    }
+  };
+  return {
+    limit: (maxTokens) => form.limit(maxTokens),
+    allowed: () => guard(() => form.allowed()),
+    accept: (token) => guard(() => form.accept(token)),
+    free: () => form.free(),
+  };
 }

@@ -1,10 +1,11 @@
 import { benchmark } from "./benchmark.js";
-import type { Engine, Step } from "./binding.js";
-import { BUSY, isFatal, PageLmError, toPageLmError, toWire } from "./errors.js";
+import type { Engine, EngineOptions, Step } from "./binding.js";
+import { BUSY, isFatal, PageLmError, toFetchError, toPageLmError, toWire } from "./errors.js";
 import type { Build } from "./features.js";
-import type { Constrained } from "./grammar.js";
+import type { Form } from "./grammar.js";
 import type { Shared } from "./helper.js";
 import { loadEngine } from "./load.js";
+import { roomFor } from "./options.js";
 import type { Measured, Request, Response } from "./protocol.js";
 import { Threads } from "./threads.js";
 import { Turns } from "./turns.js";
@@ -23,7 +24,7 @@ interface Run {
   logits?: Float32Array | undefined;
   /** Which tokens may come next, a bit for each. */
   allowed?: Uint32Array | undefined;
-  constraint?: Constrained | undefined;
+  form?: Form | undefined;
   prefillMs: number;
   decodeMs: number;
 }
@@ -138,19 +139,19 @@ export class Host {
   async #generate({ id, prompt, options, credit }: Extract<Request, { type: "generate" }>): Promise<void> {
     const engine = this.#ready();
     const run = this.#begin(id, credit);
-    // On first use only: the grammars are a module of their own.
-    const constraint = options.constraint && (await (await import("./grammar.js")).constrain(engine, options.constraint));
-    if (this.#run !== run) return constraint?.free(); // cancelled meanwhile
-    run.constraint = constraint;
+    const form = options.constraint && (await this.#form(engine, options));
+    if (this.#run !== run) return form?.free(); // cancelled meanwhile
+    run.form = form;
     const started = timed(run, "prefillMs", () => engine.start(prompt, options));
+    form?.limit(roomFor(options, engine.info().nCtx, started.promptTokens.length));
     this.#threads.begin(options.speculative !== undefined || options.editsLogits !== undefined);
     this.#post({ type: "started", id, ...started });
     while (await this.#mayGoOn(run)) {
       const at = performance.now();
       const step = this.#threads.step(engine, run.logits, run.allowed);
       run.logits = run.allowed = undefined;
-      if (step.kind === "token") constraint?.accept(step.token);
-      if (step.kind === "logits") run.allowed = constraint?.allowed();
+      if (step.kind === "token") form?.accept(step.token);
+      if (step.kind === "logits") run.allowed = form?.allowed();
       run[step.kind === "prefill" ? "prefillMs" : "decodeMs"] += performance.now() - at;
       if (step.kind === "token") run.credit -= 1;
       if (step.kind === "end") this.#close();
@@ -158,6 +159,14 @@ export class Host {
       this.#tell(run, step);
       if (step.kind === "logits") await this.#until(run, () => run.logits !== undefined);
     }
+  }
+
+  /** What a text has to be like. The grammars are a module of their own, which comes on first use. */
+  async #form(engine: Engine, options: EngineOptions): Promise<Form> {
+    const { constrain } = await import("./grammar.js").catch((thrown) => {
+      throw toFetchError(thrown, "The grammars' module");
+    });
+    return constrain(this, engine, options);
   }
 
   #tell(run: Run, step: Step): void {
@@ -210,7 +219,7 @@ export class Host {
   }
 
   #close(): void {
-    this.#run?.constraint?.free();
+    this.#run?.form?.free();
     this.#run = undefined;
   }
 

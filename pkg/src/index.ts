@@ -11,6 +11,7 @@ export { Model } from "./model.js";
 export type { Prompt } from "./options.js";
 export type {
   Alternative,
+  AnswerRecord,
   BenchmarkOptions,
   BenchmarkReport,
   ChatOptions,

@@ -60,7 +60,9 @@ async function writeInto(
     if (step.kind !== "end") continue;
     const [proposedTokens = 0, acceptedTokens = 0] = engine.drafted();
     const { stopReason } = step;
-    return { text: texts.join(""), tokens, ...started, stopReason, ...measured, proposedTokens, acceptedTokens };
+    const { promptTokens, reusedTokens, seed } = started;
+    const done = { text: texts.join(""), tokens, promptTokens, reusedTokens, seed, stopReason };
+    return { ...done, ...measured, proposedTokens, acceptedTokens };
   }
 }
 

@@ -118,6 +118,11 @@ function toConstraint({ json, regex, grammar }: GenerateOptions): Constraint | u
   return { kind: "json", text: JSON.stringify(json) };
 }
 
+/** How many tokens a text may have: as many as are asked for, or as fit. */
+export function roomFor({ maxTokens = 2 ** 32 - 1, overflow }: EngineOptions, nCtx: number, nPrompt: number): number {
+  return overflow === "shift" ? maxTokens : Math.min(maxTokens, nCtx - nPrompt);
+}
+
 function toPattern(regex: string | RegExp): string {
   if (!(regex instanceof RegExp)) return wellFormed(regex, "regex");
   const unknown = regex.flags.replace(/[dguvy]/g, "");

@@ -131,6 +131,8 @@ struct Started {
     prompt_tokens: Vec<u32>,
     reused_tokens: usize,
     seed: u32,
+    /// [`Session::hash`].
+    model: u64,
 }
 
 /// What one call of [`Engine::step`] did.
@@ -225,6 +227,7 @@ impl Engine {
             Some(tokens) => (session.prepare(&tokens)?, tokens),
             None => (session.step_back()?, session.tokens().to_vec()),
         };
+        let model = session.hash();
         self.text = TextStream::new();
         (self.stops, self.stopped, self.hides_logits) = (stops, false, hides_logits);
         if let State::Idle(session) = core::mem::replace(&mut self.state, State::Between) {
@@ -233,7 +236,7 @@ impl Engine {
                 false => Generation::new(session, &tokens, generate)?,
             });
         }
-        Ok(Started { prompt_tokens: tokens, reused_tokens, seed })
+        Ok(Started { prompt_tokens: tokens, reused_tokens, seed, model })
     }
 
     fn pull(&mut self) -> Result<Stepped> {
@@ -399,11 +402,13 @@ impl Engine {
 
     /// Begins a generation in place of the one before. Computes nothing yet.
     pub fn start(&mut self, prompt: &JsValue, options: JsValue) -> JsResult<JsValue> {
-        let Started { prompt_tokens, reused_tokens, seed } = self.begin(prompt, &options).map_err(to_js_error)?;
+        let Started { prompt_tokens, reused_tokens, seed, model } =
+            self.begin(prompt, &options).map_err(to_js_error)?;
         Ok(object(&[
             ("promptTokens", Value::Tokens(&prompt_tokens)),
             ("reusedTokens", Value::Number(reused_tokens as f64)),
             ("seed", Value::Number(seed.into())),
+            ("model", Value::Tokens(&[(model >> 32) as u32, model as u32])),
         ]))
     }
 

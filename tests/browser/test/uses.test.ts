@@ -1,4 +1,6 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Page } from "puppeteer-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { launch, openBlank, type Running } from "../src/browser.js";
@@ -13,6 +15,7 @@ describe("what a session remembers, in Chromium", () => {
   let running: Running;
   let page: Page;
   let url: string;
+  const folder = mkdtempSync(join(tmpdir(), "pagelm-uses-"));
 
   beforeAll(async () => {
     server = await Server.start({ isolated: true });
@@ -23,6 +26,7 @@ describe("what a session remembers, in Chromium", () => {
   afterAll(async () => {
     await running?.close();
     server?.stop();
+    rmSync(folder, { recursive: true, force: true });
   });
 
   const samplings = [
@@ -44,7 +48,9 @@ describe("what a session remembers, in Chromium", () => {
         const { Model } = window.pagelm;
         const model = await Model.load(url, { threads: 2 });
         const with_ = (maxTokens: number) => ({ ...(sampling as object), maxTokens, seed: 77 });
-        const first = await model.generate(prompt, with_(25)).finish();
+        const generation = model.generate(prompt, with_(25));
+        const first = await generation.finish();
+        const record = JSON.stringify(generation.record);
         const saved = await model.save();
         const copy = await model.clone();
         const resumed = await model.resume(with_(35)).finish();
@@ -67,12 +73,18 @@ describe("what a session remembers, in Chromium", () => {
           guessed: guessed.tokens,
           damaged,
           empty,
+          record,
         };
       },
       url,
       PROMPT,
       sampling,
     );
+    // the native command makes the page's answer again by its record
+    const file = join(folder, "record.json");
+    writeFileSync(file, seen.record);
+    const replayed = JSON.parse(await native.native("generate", "--model", storyModel, "--replay", file, "--json"));
+    expect(replayed.tokens).toEqual(seen.first);
     const [whole, next] = await Promise.all(
       ["77", "78"].map((seed) => native.generate(storyModel, PROMPT, "--n-predict", "60", "--seed", seed, ...args)),
     );

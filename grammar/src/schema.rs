@@ -1,0 +1,129 @@
+//! JSON schemas, made ready for the grammar.
+
+use crate::{Error, Result};
+use llguidance::JsonCompileOptions;
+use serde_json::{Map, Value, json};
+
+/// 2⁵³ − 1: up to here JavaScript's numbers tell integers apart.
+const MAX_SAFE: f64 = 9_007_199_254_740_991.0;
+
+/// A date that is in the calendar: the 29th of February in leap years alone.
+const DATE: &str = "(?:[0-9]{4}-(?:(?:0[13-9]|1[0-2])-(?:0[1-9]|[12][0-9]|30)|(?:0[13578]|1[02])-31|\
+                    02-(?:0[1-9]|1[0-9]|2[0-8]))|\
+                    (?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-02-29)";
+/// A time without the leap second, which is not there on most days.
+const TIME: &str = "[0-9]{2}:[0-9]{2}:[0-5]";
+
+/// Reads a schema.
+///
+/// # Errors
+/// Where the text is no JSON, or no schema that describes something.
+pub fn read(text: &str) -> Result<Value> {
+    let mut schema = match serde_json::from_str(text) {
+        Ok(Value::Bool(true)) => Value::Object(Map::new()),
+        Ok(schema @ Value::Object(_)) => schema,
+        Ok(_) => return Err(Error("a schema is an object, or true".into())),
+        Err(error) => return Err(Error(format!("the schema is no JSON: {error}"))),
+    };
+    tighten(&mut schema);
+    // White space between the parts would be a way to write on without end.
+    let options = JsonCompileOptions {
+        item_separator: ", ".into(),
+        key_separator: ": ".into(),
+        whitespace_flexible: false,
+        ..JsonCompileOptions::default()
+    };
+    options.apply_to(&mut schema);
+    Ok(schema)
+}
+
+/// Takes out of a schema, and of those in it, what the grammar's reading of it would let through and a validator, or a reader
+/// of numbers, would not.
+fn tighten(schema: &mut Value) {
+    let Some(schema) = schema.as_object_mut() else { return };
+    for (keyword, value) in schema.iter_mut() {
+        match (keyword.as_str(), value) {
+            ("properties" | "patternProperties" | "$defs" | "definitions", Value::Object(named)) => {
+                named.values_mut().for_each(tighten);
+            }
+            ("items" | "prefixItems" | "allOf" | "anyOf" | "oneOf", Value::Array(list)) => {
+                list.iter_mut().for_each(tighten);
+            }
+            ("items" | "additionalItems" | "additionalProperties", value) => tighten(value),
+            _ => {}
+        }
+    }
+    bound(schema);
+    let pattern = match schema.get("format").and_then(Value::as_str) {
+        Some("date") => format!("^{DATE}$"),
+        Some("date-time") => format!("^{DATE}[tT]{TIME}"),
+        Some("time") => format!("^{TIME}"),
+        _ => return,
+    };
+    match schema.entry("allOf").or_insert_with(|| json!([])) {
+        Value::Array(all) => all.push(json!({ "type": "string", "pattern": pattern })),
+        _ => {}
+    }
+}
+
+/// Gives numbers that have none the bounds within which JavaScript keeps them exact, and digits an end.
+fn bound(schema: &mut Map<String, Value>) {
+    let is_number = |name: &Value| name == "number" || name == "integer";
+    let is_meant = match schema.get("type") {
+        Some(Value::Array(types)) => types.iter().any(is_number),
+        Some(name) => is_number(name),
+        None => false,
+    };
+    if !is_meant {
+        return;
+    }
+    let given = |names: [&str; 2]| names.iter().find_map(|name| schema.get(*name).and_then(Value::as_f64));
+    let least = given(["minimum", "exclusiveMinimum"]);
+    let most = given(["maximum", "exclusiveMaximum"]);
+    if least.is_none() && most.is_none_or(|most| most > -MAX_SAFE) {
+        schema.insert("minimum".into(), json!(-MAX_SAFE));
+    }
+    if most.is_none() && least.is_none_or(|least| least < MAX_SAFE) {
+        schema.insert("maximum".into(), json!(MAX_SAFE));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tightened(mut schema: Value) -> Value {
+        tighten(&mut schema);
+        schema
+    }
+
+    #[test]
+    fn numbers_without_bounds_get_them() {
+        let both = json!({ "type": "integer", "minimum": -MAX_SAFE, "maximum": MAX_SAFE });
+        assert_eq!(tightened(json!({ "type": "integer" })), both);
+        let inside = json!({ "items": { "anyOf": [{ "type": "integer" }, { "const": { "type": "number" } }] } });
+        assert_eq!(tightened(inside), json!({ "items": { "anyOf": [both, { "const": { "type": "number" } }] } }));
+        let above = json!({ "type": ["number", "null"], "exclusiveMinimum": 3 });
+        assert_eq!(tightened(above)["maximum"], json!(MAX_SAFE));
+        for as_it_is in [
+            json!({ "type": "number", "minimum": 1e17 }),
+            json!({ "type": "number", "maximum": -1e17 }),
+            json!({ "type": "string" }),
+            json!({ "minimum": 3 }),
+            json!({ "properties": { "type": { "const": "number" } } }),
+            json!(true),
+        ] {
+            assert_eq!(tightened(as_it_is.clone()), as_it_is);
+        }
+    }
+
+    #[test]
+    fn dates_get_a_pattern_beside_what_is_there() {
+        let schema = tightened(json!({ "format": "date", "allOf": [{ "maxLength": 10 }] }));
+        assert_eq!(schema["allOf"].as_array().map(Vec::len), Some(2));
+        assert_eq!(schema["allOf"][0], json!({ "maxLength": 10 }));
+        // properties may have any name
+        let named = json!({ "properties": { "format": { "format": "uuid" } }, "const": { "format": "date" } });
+        assert_eq!(tightened(named.clone()), named);
+    }
+}
