@@ -174,7 +174,8 @@ impl Constraint {
     /// that come first on the way to its end.
     ///
     /// # Errors
-    /// Where the grammar takes more memory or time than is allowed.
+    /// Where the grammar takes more memory or time than is allowed, or nothing but a token that would end the text too early
+    /// leads on.
     pub fn allowed(&mut self) -> Result<&[u32]> {
         let mask = self.matcher.compute_mask_or_eos().map_err(to_error)?;
         self.bits.clear();
@@ -187,6 +188,9 @@ impl Constraint {
         for &token in &self.end_tokens {
             let (bits, bit) = (&mut self.bits[token as usize / 32], 1 << (token % 32));
             *bits = if is_whole { *bits | bit } else { *bits & !bit };
+        }
+        if self.bits.iter().all(|bits| *bits == 0) {
+            return Err(Error("the form cannot be kept to: only tokens that would end the text lead on".into()));
         }
         if !is_whole && self.is_closing() {
             self.closing.narrow(&mut self.bits, self.n_left);

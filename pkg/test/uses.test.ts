@@ -129,6 +129,9 @@ test("a record holds all that makes an answer, and there is none where that woul
     tokens,
     stopReason: "maxTokens",
   });
+  const chat = model.chat([{ role: "user", content: "a" }], { template: "{{ messages[0].content }}b", maxTokens: 1 });
+  await chat.finish();
+  expect(chat.record).toMatchObject({ template: "{{ messages[0].content }}b", promptTokens: [97, 98] });
   const left = model.generate("LONG", { seed: 1 });
   for await (const _ of left) break;
   expect(left.record).toMatchObject({ maxTokens: 1, tokens: left.report?.tokens, stopReason: "maxTokens", nKeep: null });

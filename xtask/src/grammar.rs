@@ -38,6 +38,14 @@ pub fn build() -> Result<()> {
     bind()
 }
 
+/// Lints what only the browser's build has.
+pub fn lint() -> Result<()> {
+    wasm::add_target(TARGET)?;
+    let mut cargo = shell::cargo();
+    cargo.args(["clippy", "--target", TARGET, "--package", "pagelm-grammar", "--lib"]).arg("--target-dir");
+    shell::run(cargo.arg(target_dir()).args(["--", "-D", "warnings"]))
+}
+
 fn bind() -> Result<()> {
     let compiled = target_dir().join(TARGET).join("wasm").join(format!("{NAME}.wasm"));
     let [module, glue] = files();
