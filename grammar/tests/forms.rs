@@ -136,10 +136,9 @@ fn a_thousand_texts_of_fifty_schemas_are_valid_where_they_end() {
     let next = AtomicUsize::new(0);
     let work = || {
         let (mut session, mut done) = (writer.session(), Vec::new());
-        while let Some((i, schema)) = {
+        loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
-            schemas.get(i).map(|schema| (i, schema))
-        } {
+            let Some(schema) = schemas.get(i) else { return done };
             let texts = write_all(&writer, &mut session, i, schema);
             let whole = texts.iter().filter(|text| text.stop == StopReason::Eos).count();
             let closed = texts.iter().filter(|text| text.was_closed).count();
@@ -147,7 +146,6 @@ fn a_thousand_texts_of_fifty_schemas_are_valid_where_they_end() {
             println!("{whole} whole of {TEXTS_EACH}, {closed} brought to an end, {n_tokens} tokens each: {schema}");
             done.extend(texts);
         }
-        done
     };
     let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
     let texts: Vec<Written> = std::thread::scope(|scope| {

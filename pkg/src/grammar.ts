@@ -52,40 +52,37 @@ async function open(): Promise<GrammarBinding> {
 export async function constrain(owner: object, engine: Engine, { constraint, stopTokens = [] }: EngineOptions): Promise<Form> {
   const { Vocabulary } = await open();
   const { kind, text } = constraint ?? { kind: "json", text: "true" };
-  try {
+  const guard = <T>(work: () => T): T => guarded(owner, work);
+  return guard(() => {
     let vocabulary = vocabularies.get(owner);
     if (!vocabulary) {
       const { bytes, ends, control, endTokens } = engine.vocabulary();
       vocabulary = new Vocabulary(bytes, ...([ends, control, endTokens].map((list) => Uint32Array.from(list)) as Lists));
       vocabularies.set(owner, vocabulary);
     }
-    return guarded(vocabulary.constrain(kind, text, Uint32Array.from(stopTokens)));
-  } catch (thrown) {
-    throw known(thrown);
-  }
+    const form = vocabulary.constrain(kind, text, Uint32Array.from(stopTokens));
+    return {
+      limit: (maxTokens) => form.limit(maxTokens),
+      allowed: () => guard(() => form.allowed()),
+      accept: (token) => guard(() => form.accept(token)),
+      free: () => {
+        // What broke in the middle of something is not given back.
+        if (vocabularies.get(owner) === vocabulary) form.free();
+      },
+    };
+  });
 }
 
 type Lists = [ends: Uint32Array, control: Uint32Array, endTokens: Uint32Array];
 
-/** A grammar that breaks its own module does not break the engine: the model stays. */
-function known(thrown: unknown): unknown {
-  if (thrown instanceof Error && "code" in thrown) return thrown;
-  const reason = thrown instanceof Error ? thrown.message : String(thrown);
-  return new PageLmError("limit", `This grammar is too much for its module (${reason}): make it simpler.`, { cause: thrown });
-}
-
-function guarded(form: Form): Form {
-  const guard = <T>(work: () => T): T => {
-    try {
-      return work();
-    } catch (thrown) {
-      throw known(thrown);
-    }
-  };
-  return {
-    limit: (maxTokens) => form.limit(maxTokens),
-    allowed: () => guard(() => form.allowed()),
-    accept: (token) => guard(() => form.accept(token)),
-    free: () => form.free(),
-  };
+/** A grammar that breaks the module does not break the engine: the model stays, and the next text gets a new vocabulary. */
+function guarded<T>(owner: object, work: () => T): T {
+  try {
+    return work();
+  } catch (thrown) {
+    if (thrown instanceof Error && "code" in thrown) throw thrown;
+    vocabularies.delete(owner);
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new PageLmError("limit", `This grammar is too much for its module (${reason}): make it simpler.`, { cause: thrown });
+  }
 }
