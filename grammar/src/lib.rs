@@ -26,7 +26,7 @@ use closing::Closing;
 use core::fmt;
 use llguidance::api::TopLevelGrammar;
 use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
-use llguidance::{Matcher, ParserFactory};
+use llguidance::{Matcher, ParserFactory, regex_to_lark};
 use std::sync::Arc;
 
 /// Why a grammar cannot be used, in words for whoever wrote it.
@@ -118,7 +118,7 @@ impl Vocabulary {
     pub fn constrain(&self, kind: Kind, text: &str, stop_tokens: &[u32]) -> Result<Constraint> {
         let grammar = match kind {
             Kind::Json => TopLevelGrammar::from_json_schema(schema::read(text)?),
-            Kind::Regex => TopLevelGrammar::from_regex(text),
+            Kind::Regex => TopLevelGrammar::from_lark(regex(text)?),
             Kind::Lark => TopLevelGrammar::from_lark(text.into()),
         };
         let matcher = Matcher::new(self.factory.create_parser(grammar));
@@ -131,6 +131,18 @@ impl Vocabulary {
         let closing = Closing::new(self.words.clone(), kind == Kind::Json);
         Ok(Constraint { matcher, end_tokens, closing, n_left: u32::MAX, reserve: 0, bits: Vec::new() })
     }
+}
+
+/// A regular expression as a grammar. `\d` and `\w` mean what they mean in JavaScript and in schemas: ASCII.
+fn regex(text: &str) -> Result<String> {
+    // The whole text is meant in any case.
+    let text = text.strip_prefix('^').unwrap_or(text);
+    let n_escapes = |text: &str| text.chars().rev().take_while(|c| *c == '\\').count();
+    let text = text.strip_suffix('$').filter(|text| n_escapes(text).is_multiple_of(2)).unwrap_or(text);
+    if text.is_empty() || !n_escapes(text).is_multiple_of(2) {
+        return Err(Error("the regular expression is empty, or ends in the middle of an escape".into()));
+    }
+    Ok(format!("start: /{}/", regex_to_lark(text, "dw")))
 }
 
 fn to_error(error: impl fmt::Display) -> Error {

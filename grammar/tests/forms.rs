@@ -234,6 +234,8 @@ fn what_cannot_be_used_is_refused_in_words() {
         (Kind::Json, r#"{"type": "integer", "minimum": 3, "maximum": 2}"#, "3"),
         (Kind::Json, r#"{"minProperties": 3}"#, "minProperties"),
         (Kind::Regex, "(", "("),
+        (Kind::Regex, "^$", "empty"),
+        (Kind::Regex, "a\\", "escape"),
         (Kind::Regex, r"(a)\1", "backreferences"),
         (Kind::Lark, "start: missing", "missing"),
     ] {
@@ -242,4 +244,28 @@ fn what_cannot_be_used_is_refused_in_words() {
     }
     let mut constraint = vocabulary.constrain(Kind::Regex, "ab", &[]).unwrap();
     assert!(constraint.accept(b'x'.into()).is_err());
+}
+
+#[test]
+fn anchors_and_classes_mean_what_they_mean_in_javascript() {
+    let tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).chain([Vec::new()]).collect();
+    let vocabulary = Vocabulary::new(&tokens, &[256], &[256]).unwrap();
+    let fits = |regex: &str, text: &str| {
+        let mut constraint = vocabulary.constrain(Kind::Regex, regex, &[]).unwrap();
+        text.bytes().all(|byte| constraint.accept(byte.into()).is_ok())
+            && constraint.allowed().is_ok_and(|allowed| allowed[8] & 1 == 1)
+    };
+    for (regex, text, does) in [
+        (r"^\d{2}$", "12", true),
+        (r"^\d{2}$", "123", false),
+        (r"^\d$", "\u{664}", false),
+        (r"a\$", "a$", true),
+        (r"a\\$", "a\\", true),
+        (r"a/b\nc", "a/b\nc", true),
+        (r"^a|b$", "b", true),
+        (r"(?i:ab)", "Ab", true),
+        (r"a.c", "abc", true),
+    ] {
+        assert_eq!(fits(regex, text), does, "{regex} {text}");
+    }
 }

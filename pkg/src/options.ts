@@ -127,9 +127,8 @@ function toPattern(regex: string | RegExp): string {
   if (!(regex instanceof RegExp)) return wellFormed(regex, "regex");
   const unknown = regex.flags.replace(/[dguvy]/g, "");
   if (/[^ims]/.test(unknown)) throw new PageLmError("argument", `The flags “${unknown}” of a regex are not known.`);
-  // The whole text is meant in any case.
-  const source = regex.source.replace(/^\^/, "").replace(/(?<!\\)\$$/, "");
-  return unknown ? `(?${unknown}:${source})` : source;
+  // The whole text is meant in any case; where they stand first and last, the grammars' module takes these off itself.
+  return unknown ? `(?${unknown}:${regex.source.replace(/^\^/, "").replace(/(?<!\\)\$$/, "")})` : regex.source;
 }
 
 function oneOf<T extends string>(value: T, what: string, words: readonly T[]): T {
