@@ -80,8 +80,8 @@ export interface Engine {
   /** Begins a generation in place of the one before; without a prompt, of the text that is there. Computes nothing yet. */
   start(prompt: string | Uint32Array | undefined, options: EngineOptions): Started;
   /**
-   * One prefill chunk, one token, or the end. After a step of kind `logits`, the token is chosen by those that are given, and
-   * of the tokens only whose bits are set in `allowed`. Text goes into the element, if there is one.
+   * One prefill chunk, one token, or the end. After a step of kind `logits`, the token is chosen by those that are given. With
+   * `allowed` there is no such step: the token is one of those whose bit is set. Text goes into the element, if there is one.
    */
   step(logits?: Float32Array, element?: Element, allowed?: Uint32Array): Step;
   /** Forgets the running generation; the cache stays for the next prompt with the same beginning. */
@@ -193,7 +193,7 @@ export interface EngineOptions {
   overflow?: "stop" | "shift";
   nKeep?: number;
   stopTokens?: readonly number[];
-  /** Whether there is a step of kind `logits` before each token; `"mask"`: it has no logits. */
+  /** Whether there is a step of kind `logits` before each token; `"mask"`: for masks alone, and the page sees none. */
   editsLogits?: boolean | "mask";
   /** What the text has to be like; the worker's part, not the engine's. */
   constraint?: Constraint;

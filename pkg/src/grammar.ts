@@ -15,11 +15,11 @@ export interface GrammarBinding {
 /** A vocabulary, prepared. */
 interface Tokens {
   /** Reads a grammar. Throws an `Error` with a `code`. */
-  constrain(kind: string, text: string, stopTokens: Uint32Array): Form;
+  constrain(kind: string, text: string, stopTokens: Uint32Array): Constraint;
 }
 
-/** Which tokens a text may go on with. */
-export interface Form {
+/** Which tokens a text may go on with, as the module has it. */
+interface Constraint {
   /** Says how many tokens may come: towards the last of them the text is brought to its end. */
   limit(maxTokens: number): void;
   /** A bit for each token, from the lowest on. */
@@ -27,6 +27,12 @@ export interface Form {
   /** Takes the token that was chosen. */
   accept(token: number): void;
   free(): void;
+}
+
+/** The same, for the worker. */
+export interface Form extends Constraint {
+  /** Bars all other tokens. */
+  bar(logits: Float32Array): void;
 }
 
 /** The vocabulary of each worker's model, which all its clones share. */
@@ -61,10 +67,21 @@ export async function constrain(owner: object, engine: Engine, { constraint, sto
       vocabularies.set(owner, vocabulary);
     }
     const form = vocabulary.constrain(kind, text, Uint32Array.from(stopTokens));
+    // Computed once a token: a prompt has many steps.
+    let bits: Uint32Array | undefined;
+    const allowed = () => (bits ??= guard(() => form.allowed()));
     return {
       limit: (maxTokens) => form.limit(maxTokens),
-      allowed: () => guard(() => form.allowed()),
-      accept: (token) => guard(() => form.accept(token)),
+      allowed,
+      bar: (logits) => {
+        for (let token = 0; token < logits.length; token += 1) {
+          if ((((allowed()[token >> 5] as number) >> (token & 31)) & 1) === 0) logits[token] = -Infinity;
+        }
+      },
+      accept: (token) => {
+        bits = undefined;
+        guard(() => form.accept(token));
+      },
       free: () => {
         // What broke in the middle of something is not given back.
         if (vocabularies.get(owner) === vocabulary) form.free();

@@ -22,8 +22,6 @@ interface Run {
   wake: (() => void) | undefined;
   /** What the page made of the logits that it was sent. */
   logits?: Float32Array | undefined;
-  /** Which tokens may come next, a bit for each. */
-  allowed?: Uint32Array | undefined;
   form?: Form | undefined;
   prefillMs: number;
   decodeMs: number;
@@ -144,18 +142,18 @@ export class Host {
     run.form = form;
     const started = timed(run, "prefillMs", () => engine.start(prompt, options));
     form?.limit(roomFor(options, engine.info().nCtx, started.promptTokens.length));
-    this.#threads.begin(options.speculative !== undefined || options.editsLogits !== undefined);
+    this.#threads.begin(options.speculative !== undefined || options.editsLogits === true);
     this.#post({ type: "started", id, ...started });
     while (await this.#mayGoOn(run)) {
       const at = performance.now();
-      const step = this.#threads.step(engine, run.logits, run.allowed);
-      run.logits = run.allowed = undefined;
+      if (run.logits) form?.bar(run.logits);
+      const allowed = options.editsLogits === "mask" ? form?.allowed() : undefined;
+      const step = this.#threads.step(engine, run.logits, allowed);
+      run.logits = undefined;
       if (step.kind === "token") form?.accept(step.token);
-      if (step.kind === "logits") run.allowed = form?.allowed();
       run[step.kind === "prefill" ? "prefillMs" : "decodeMs"] += performance.now() - at;
       if (step.kind === "token") run.credit -= 1;
       if (step.kind === "end") this.#close();
-      if (step.kind === "logits" && step.logits.length === 0) continue; // nobody wants to see them
       this.#tell(run, step);
       if (step.kind === "logits") await this.#until(run, () => run.logits !== undefined);
     }

@@ -55,7 +55,6 @@ fn info(session: &Session, tokenizer: &Tokenizer, gguf: &Gguf) -> JsValue {
 struct StartOptions {
     parse_special: bool,
     stops: StopStrings,
-    hides_logits: bool,
     generate: GenerateOptions,
 }
 
@@ -99,7 +98,6 @@ impl StartOptions {
         Ok(StartOptions {
             parse_special: get("parseSpecial").is_truthy(),
             stops: StopStrings::new(strings(&get("stop"))?.unwrap_or_default()),
-            hides_logits: get("editsLogits") == "mask",
             generate: GenerateOptions {
                 sampler,
                 max_tokens: Some(max_tokens),
@@ -168,8 +166,6 @@ pub struct Engine {
     stops: StopStrings,
     /// Whether one of these came.
     stopped: bool,
-    /// Whether the page chooses which tokens may come without seeing their logits.
-    hides_logits: bool,
     adapters: Vec<Arc<Adapter>>,
     /// Of the last generation that ended.
     drafted: Drafted,
@@ -189,7 +185,6 @@ impl Engine {
             text: TextStream::new(),
             stops: StopStrings::default(),
             stopped: false,
-            hides_logits: false,
             adapters: Vec::new(),
             drafted: Drafted::default(),
         }
@@ -212,8 +207,7 @@ impl Engine {
 
     /// Without a prompt the text that is there goes on.
     fn begin(&mut self, prompt: &JsValue, options: &JsValue) -> Result<Started> {
-        let StartOptions { parse_special, stops, hides_logits, mut generate } =
-            StartOptions::read(options, &self.tokenizer)?;
+        let StartOptions { parse_special, stops, mut generate } = StartOptions::read(options, &self.tokenizer)?;
         let tokens = match prompt.dyn_ref::<Uint32Array>() {
             Some(tokens) => Some(tokens.to_vec()),
             None if prompt.is_undefined() => None,
@@ -229,7 +223,7 @@ impl Engine {
         };
         let model = session.hash();
         self.text = TextStream::new();
-        (self.stops, self.stopped, self.hides_logits) = (stops, false, hides_logits);
+        (self.stops, self.stopped) = (stops, false);
         if let State::Idle(session) = core::mem::replace(&mut self.state, State::Between) {
             self.state = State::Running(match prompt.is_undefined() {
                 true => Generation::resume(session, generate)?,
@@ -309,10 +303,7 @@ impl Engine {
             Stepped::Prefill { done, total } => {
                 object(&[("kind", Text("prefill")), ("done", Number(*done as f64)), ("total", Number(*total as f64))])
             }
-            Stepped::Logits => {
-                let shown: &[f32] = if self.hides_logits { &[] } else { self.logits_mut() };
-                object(&[("kind", Text("logits")), ("logits", Floats(shown))])
-            }
+            Stepped::Logits => object(&[("kind", Text("logits")), ("logits", Floats(self.logits_mut()))]),
             Stepped::Token { token, text, probability } => {
                 let mut best = Vec::new();
                 if let State::Running(generation) = &self.state {
@@ -413,8 +404,8 @@ impl Engine {
     }
 
     /// Computes a piece of the prompt, or one token, or finds the end. After a step of kind `logits` the next token is chosen
-    /// by `logits` if they are given, and of those tokens only whose bit is set in `allowed`, from the lowest on. Text goes
-    /// into `element`, if there is one.
+    /// by `logits`. With `allowed` there is no such step: the token is one of those whose bit is set, from the lowest on. Text
+    /// goes into `element`, if there is one.
     pub fn step(
         &mut self,
         logits: Option<Float32Array>,
@@ -428,14 +419,15 @@ impl Engine {
             }
             logits.copy_to(own);
         }
-        if let Some(allowed) = allowed {
+        let mut stepped = self.pull().map_err(to_js_error)?;
+        if let (Stepped::Logits, Some(allowed)) = (&stepped, allowed) {
             for (token, logit) in self.logits_mut().iter_mut().enumerate() {
                 if allowed.get(token / 32).is_none_or(|bits| bits >> (token % 32) & 1 == 0) {
                     *logit = f32::NEG_INFINITY;
                 }
             }
+            stepped = self.pull().map_err(to_js_error)?;
         }
-        let stepped = self.pull().map_err(to_js_error)?;
         if let (Some(element), Stepped::Token { text, .. } | Stepped::End { text, .. }) = (element, &stepped) {
             element.append_with_str_1(text)?;
         }
