@@ -1,7 +1,8 @@
 //! Texts of given forms, written by the built-in tasks model at temperature 1: every one that ends is valid.
 //!
-//! Skipped, by name, where the model is not there. `cargo test --release --package pagelm-grammar --test forms -- --nocapture`
-//! shows what was counted and how long the mask takes; `docs/structured-output.md` has the numbers.
+//! Skipped, by name, where the model is not there. `cargo test` writes four texts of each schema, so that it does not take
+//! minutes; `cargo test --release --package pagelm-grammar --test forms -- --nocapture` writes twenty, a thousand in all, and
+//! shows what was counted and how long the mask takes. `docs/structured-output.md` has the numbers.
 
 use pagelm::model::{Loader, Model};
 use pagelm::sampler::SamplerOptions;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../www/models/tasks.gguf");
 const MAX_TOKENS: u32 = 512;
-const TEXTS_EACH: u32 = 20;
+const TEXTS_EACH: u32 = if cfg!(debug_assertions) { 4 } else { 20 };
 
 /// A model that writes, and its vocabulary.
 struct Writer {
@@ -56,7 +57,15 @@ impl Writer {
     }
 
     /// Writes a text that `end` ends too.
-    fn write(&self, session: &mut Session, kind: Kind, grammar: &str, seed: u32, max_tokens: u32, end: &[u32]) -> Written {
+    fn write(
+        &self,
+        session: &mut Session,
+        kind: Kind,
+        grammar: &str,
+        seed: u32,
+        max_tokens: u32,
+        end: &[u32],
+    ) -> Written {
         let constraint = self.vocabulary.constrain(kind, grammar, end);
         let mut constraint = constraint.unwrap_or_else(|error| panic!("{grammar}: {error}"));
         constraint.limit(max_tokens);
@@ -112,7 +121,8 @@ fn write_all(writer: &Writer, session: &mut Session, i: usize, schema: &Value) -
         let Written { text, stop, n_tokens, .. } = &written;
         match stop {
             StopReason::Eos => {
-                let value: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{schema}: {text}: {error}"));
+                let value: Value =
+                    serde_json::from_str(text).unwrap_or_else(|error| panic!("{schema}: {text}: {error}"));
                 let errors: Vec<_> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
                 assert!(errors.is_empty(), "{schema}: {text}: {errors:?}");
             }
@@ -130,7 +140,7 @@ fn median(mut numbers: Vec<f64>) -> f64 {
 }
 
 #[test]
-fn a_thousand_texts_of_fifty_schemas_are_valid_where_they_end() {
+fn texts_of_fifty_schemas_are_valid_where_they_end() {
     let Some(writer) = open() else { return };
     let schemas: Vec<Value> = serde_json::from_str(include_str!("schemas.json")).unwrap();
     let next = AtomicUsize::new(0);
@@ -154,7 +164,8 @@ fn a_thousand_texts_of_fifty_schemas_are_valid_where_they_end() {
     });
     let n_whole = texts.iter().filter(|text| text.stop == StopReason::Eos).count();
     let n_closed = texts.iter().filter(|text| text.was_closed).count();
-    let times = || texts.iter().flat_map(|text| &text.times).map(|(mask, rest)| (mask.as_secs_f64(), rest.as_secs_f64()));
+    let times =
+        || texts.iter().flat_map(|text| &text.times).map(|(mask, rest)| (mask.as_secs_f64(), rest.as_secs_f64()));
     let share = median(times().map(|(mask, rest)| mask / (mask + rest)).collect());
     println!("{n_whole} whole of {}, {n_closed} brought to an end; {} tokens", texts.len(), times().count());
     println!(
@@ -163,8 +174,8 @@ fn a_thousand_texts_of_fifty_schemas_are_valid_where_they_end() {
         median(times().map(|(mask, _)| mask).collect()) * 1e6,
         median(times().map(|(mask, rest)| mask + rest).collect()) * 1e6,
     );
-    assert_eq!((schemas.len(), texts.len()), (50, 1000));
-    assert!(n_whole >= 950, "only {n_whole} of 1,000 came to their end");
+    assert_eq!((schemas.len(), texts.len()), (50, 50 * TEXTS_EACH as usize));
+    assert!(20 * n_whole >= 19 * texts.len(), "only {n_whole} of {} came to their end", texts.len());
 }
 
 #[test]

@@ -56,7 +56,7 @@ class LoopControl {
 }
 
 /** A loop's turn makes a scope and tells where it is, whatever stands in it. */
-const STEPS_A_TURN = 4;
+const STEPS_A_TURN = 20;
 
 /** The library's interpreter, with Python's semantics. */
 class Python extends (Interpreter as unknown as new (env: Environment) => { evaluate(node: Node | undefined, env: Environment): Value }) {
@@ -381,8 +381,8 @@ function globals(now: () => Date): Record<string, Value> {
   };
 }
 
-/** What a template may do: some seconds' work. A conversation of a thousand messages takes a twentieth of it. */
-const MAX_STEPS = 5_000_000;
+/** What a template may do: a second or two of work, more than a conversation of a thousand long messages takes. */
+const MAX_STEPS = 2_000_000;
 
 /**
  * Renders a template.

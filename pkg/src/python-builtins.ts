@@ -367,9 +367,8 @@ export const filters: Readonly<Record<string, Filter>> = {
   },
   items: (v) => (isDict(v) ? lazy(pairs(v)) : isUndefined(v) ? lazy([]) : fail("Only a dictionary has items.")),
   unique: (v) => {
-    const folded = (a: Value) => (isString(a) ? toValue(a.value.toLowerCase()) : a);
-    const same = (a: Value, b: Value) => equal(folded(a), folded(b));
-    return lazy(items(v).filter((item, idx, all) => all.findIndex((other) => same(item, other)) === idx));
+    const folded = items(v).map((item) => (isString(item) ? toValue(item.value.toLowerCase()) : item));
+    return lazy(items(v).filter((_, idx) => folded.findIndex((other) => equal(other, folded[idx] as Value)) === idx));
   },
   map: (v, args) => {
     if (!truth(v)) return lazy([]);

@@ -42,7 +42,7 @@ export function spend(steps = 1): void {
 }
 
 /** How many letters are one step, and how many items of a list. */
-export const [LETTERS, ITEMS] = [32, 8];
+export const [LETTERS, ITEMS] = [128, 8];
 
 /** A JS value as the library keeps it: numbers, texts, lists and objects, however deep. */
 export const toValue = (value: unknown): Value => {
