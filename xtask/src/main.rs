@@ -11,6 +11,7 @@ mod conformance;
 mod defects;
 mod fresh;
 mod fuzz;
+mod grammar;
 mod node;
 mod opcodes;
 mod paths;
