@@ -15,7 +15,7 @@ const dist = fileURLToPath(new URL("dist/", import.meta.url));
 await build({
   input: `${dist}worker.js`,
   output: { file: `${dist}worker.js`, codeSplitting: false },
-  external: (id) => id.endsWith("/pagelm.js"),
+  external: (id) => /\/(pagelm|grammar)\.js$/.test(id),
 });
 await build({
   input: `${dist}jinja.js`,

@@ -5,18 +5,22 @@
 mod made;
 
 use made::{Made, Shape, noise};
-use pagelm::gguf::{Metadata, Value, write};
+use pagelm::gguf::{Gguf, Metadata, Value, write};
 use pagelm::model::{Adapter, CacheType, Model};
 use pagelm::quant::Format;
 use pagelm::session::{GenerateOptions, Generation, Session, Speculation, Step};
+use pagelm::tokenizer::Tokenizer;
 use std::sync::Arc;
 
 const SHAPE: Shape =
     Shape { n_layer: 2, n_embd: 32, n_head: 4, n_head_kv: 2, n_ff: 64, n_ctx: 80, n_pieces: 29, bytes: false };
 const RANK: u64 = 4;
 
-/// The matrices that the adapters of these tests change: columns and rows.
-const MATRICES: [(&str, u64, u64); 5] = [
+/// A matrix by name, its columns and its rows.
+type Matrix = (&'static str, u64, u64);
+
+/// The matrices that the adapters of these tests change.
+const MATRICES: [Matrix; 5] = [
     ("blk.0.attn_q.weight", 32, 32),
     ("blk.0.attn_v.weight", 32, 16),
     ("blk.1.attn_output.weight", 32, 32),
@@ -28,12 +32,16 @@ const MATRICES: [(&str, u64, u64); 5] = [
 type Halves = (Vec<f32>, Vec<f32>);
 
 fn halves(seed: u32) -> Vec<Halves> {
-    let half = |n: u64, seed| noise(n as usize, 0.3, seed);
-    let of = |(i, (_, columns, rows)): (usize, &(&str, u64, u64))| {
+    halves_of(&MATRICES, 0.3, seed)
+}
+
+fn halves_of(matrices: &[Matrix], size: f32, seed: u32) -> Vec<Halves> {
+    let half = |n: u64, seed| noise(n as usize, size, seed);
+    let of = |(i, (_, columns, rows)): (usize, &Matrix)| {
         let seed = 100 * seed + 2 * i as u32;
         (half(columns * RANK, seed), half(rows * RANK, seed + 1))
     };
-    MATRICES.iter().enumerate().map(of).collect()
+    matrices.iter().enumerate().map(of).collect()
 }
 
 fn bytes(values: &[f32]) -> Vec<u8> {
@@ -42,6 +50,10 @@ fn bytes(values: &[f32]) -> Vec<u8> {
 
 /// The adapter's file.
 fn file(halves: &[Halves], alpha: f64) -> Vec<u8> {
+    file_of(&MATRICES, halves, alpha)
+}
+
+fn file_of(matrices: &[Matrix], halves: &[Halves], alpha: f64) -> Vec<u8> {
     let metadata = Metadata::new(vec![
         ("general.architecture".into(), Value::Str("llama".into())),
         ("general.type".into(), Value::Str("adapter".into())),
@@ -49,7 +61,7 @@ fn file(halves: &[Halves], alpha: f64) -> Vec<u8> {
         ("adapter.lora.alpha".into(), Value::Float(alpha)),
     ]);
     let mut tensors = Vec::new();
-    for ((name, columns, rows), (a, b)) in MATRICES.iter().zip(halves) {
+    for ((name, columns, rows), (a, b)) in matrices.iter().zip(halves) {
         tensors.push((format!("{name}.lora_a"), [*columns, RANK], bytes(a)));
         tensors.push((format!("{name}.lora_b"), [RANK, *rows], bytes(b)));
     }
@@ -58,9 +70,9 @@ fn file(halves: &[Halves], alpha: f64) -> Vec<u8> {
 }
 
 /// The model with W + Σ scale · alpha / r · B · A in place of W.
-fn merged(mut made: Made, adapters: &[(Vec<Halves>, f64)]) -> Arc<Model> {
+fn merged(mut made: Made, matrices: &[Matrix], adapters: &[(Vec<Halves>, f64)]) -> Arc<Model> {
     for (halves, factor) in adapters {
-        for ((name, columns, rows), (a, b)) in MATRICES.iter().zip(halves) {
+        for ((name, columns, rows), (a, b)) in matrices.iter().zip(halves) {
             let (columns, rank) = (*columns as usize, RANK as usize);
             let tensor = made.tensor(name);
             for row in 0..*rows as usize {
@@ -93,6 +105,65 @@ fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|x| x.to_bits()).collect()
 }
 
+/// Within a hundred thousandth of the largest: sums are taken in another order.
+fn near(got: &[f32], want: &[f32]) {
+    let largest = want.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+    let worst = got.iter().zip(want).fold(0.0_f32, |m, (a, b)| m.max((a - b).abs()));
+    println!("{worst} of {largest}");
+    assert!(worst <= 1e-5 * largest, "{worst} of {largest}");
+}
+
+/// On the model that the page opens with, as it is and with its weights' floats.
+#[test]
+fn the_built_in_model_takes_adapters_and_loses_nothing_by_them() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("www/models/story.gguf");
+    let bytes = std::fs::read(path).unwrap();
+    let (model, gguf) = made::load(&bytes);
+    let sized = |name: &'static str| {
+        let shape = &gguf.tensor(name).unwrap().shape;
+        (name, shape[0], shape[1])
+    };
+    let matrices = ["blk.0.attn_q.weight", "blk.1.ffn_down.weight", "blk.2.attn_output.weight"].map(sized);
+    let [first, second] = [1, 2].map(|seed| halves_of(&matrices, 0.2, seed));
+    let tokens = Tokenizer::from_metadata(&gguf.metadata).unwrap().encode_prompt("Once upon a time", false).unwrap();
+    let text = |session: &mut Session| -> Vec<Step> {
+        let options = GenerateOptions { max_tokens: Some(40), ..GenerateOptions::default() };
+        Generation::new(session, &tokens, options).unwrap().map(Result::unwrap).collect()
+    };
+    let load = |model: &Model, halves| Arc::new(Adapter::load(model, &file_of(&matrices, halves, 8.0)).unwrap());
+    let mut session = Session::new(model.clone(), None).unwrap();
+    let (before, plain) = (text(&mut session), bits(&logits(&mut session, &tokens)));
+    session.set_adapters(vec![(load(&model, &first), 0.5), (load(&model, &second), -0.25)]).unwrap();
+    assert_ne!(text(&mut session), before);
+    session.set_adapters(Vec::new()).unwrap();
+    assert_eq!(bits(&logits(&mut session, &tokens)), plain);
+    assert_eq!(text(&mut session), before);
+    // its weights as floats, into which the adapters can be merged
+    let floats = in_floats(&bytes, &gguf);
+    let model = floats.load();
+    let mut session = Session::new(model.clone(), None).unwrap();
+    session.set_adapters(vec![(load(&model, &first), 0.5), (load(&model, &second), -0.25)]).unwrap();
+    // alpha / r is 2
+    let merged = merged(floats, &matrices, &[(first, 1.0), (second, -0.5)]);
+    near(&logits(&mut session, &tokens), &logits(&mut Session::new(merged, None).unwrap(), &tokens));
+}
+
+/// A file with every tensor in F32.
+fn in_floats(file: &[u8], gguf: &Gguf) -> Made {
+    let metadata = gguf.metadata.iter().map(|(key, value)| (key.to_owned(), value.clone())).collect();
+    let tensor = |info: &pagelm::gguf::TensorInfo| {
+        let mut floats = vec![0.0; info.n_elements() as usize];
+        info.format.dequantize(gguf.tensor_bytes(file, info).unwrap(), &mut floats);
+        made::Tensor {
+            name: info.name.clone(),
+            shape: info.shape.iter().copied().collect(),
+            format: Format::F32,
+            bytes: bytes(&floats),
+        }
+    };
+    Made { metadata, tensors: gguf.tensors.iter().map(tensor).collect() }
+}
+
 #[test]
 fn two_scaled_adapters_are_the_merged_weights_and_none_are_the_model() {
     for format in [Format::F32, Format::Q8_0] {
@@ -110,12 +181,9 @@ fn two_scaled_adapters_are_the_merged_weights_and_none_are_the_model() {
         let both = logits(&mut session, &tokens);
         assert_ne!(bits(&both), bits(&before), "they change what is computed");
         if format == Format::F32 {
-            let merged = merged(made, &[(first, 1.0), (second, -0.25)]);
+            let merged = merged(made, &MATRICES, &[(first, 1.0), (second, -0.25)]);
             let want = logits(&mut Session::new(merged, None).unwrap(), &tokens);
-            let largest = want.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
-            let worst = both.iter().zip(&want).fold(0.0_f32, |m, (a, b)| m.max((a - b).abs()));
-            println!("{worst} of {largest}");
-            assert!(worst <= 1e-5 * largest, "{worst} of {largest}");
+            near(&both, &want);
         }
         // in batches of any size the same bits
         let mut alone = Session::new(model.clone(), None).unwrap();

@@ -69,7 +69,10 @@ function isWhole({ quick, models, engines, chromium_flags, browser, busy_core, o
   return !quick && !isFiltered && !busy_core && chromium_flags.length === 0 && browser === "chromium" && out === undefined;
 }
 
+/** One line a sample: there are thousands. */
 function write(path: string, record: Record): void {
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `${JSON.stringify(record, null, 1)}\n`);
+  const samples = record.samples.map((sample) => `  ${JSON.stringify(sample)}`).join(",\n");
+  const text = JSON.stringify({ ...record, samples: [] }, null, 1).replace('"samples": []', () => `"samples": [\n${samples}\n ]`);
+  writeFileSync(path, `${text}\n`);
 }

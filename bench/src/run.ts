@@ -83,7 +83,7 @@ function contextsOf(engine: Engine, threads: number, model: Model, quick: boolea
   return repeating.length > 0 && GUESSING.includes(engine.id) ? [...steps, { repeating, nCtx: 512 }] : steps;
 }
 
-/** Peers are many and slow: a half-hour has no room for all of them in all rounds. */
+/** Peers are many and slow: an hour has no room for all of them in all rounds. */
 const isPeer = ({ adapter, build }: Engine) => adapter !== undefined && build === undefined;
 
 async function runCell(

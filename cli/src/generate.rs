@@ -1,12 +1,14 @@
 //! `pagelm generate`: continues a text, token by token.
 
+use crate::form::{self, FormArgs};
 use crate::model_file::{self, ModelArgs};
 use crate::note;
 use crate::record::{self, Record};
-use crate::sampling::Sampling;
+use crate::sampling::{self, Sampling};
 use anyhow::{Context, Result, anyhow, bail};
 use pagelm::session::{Drafted, GenerateOptions, Generation, Overflow, Session, Speculation, Step, StopReason};
 use pagelm::tokenizer::{StopStrings, TextStream, Tokenizer};
+use pagelm_grammar::Constraint;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -45,7 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// Make the answer of a record again, with the record's own prompt and options, and say whether it is the same
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "n_predict", "stop", "record", "answers"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "n_predict", "stop", "record", "answers", "FormArgs"])]
     replay: Option<PathBuf>,
     /// Guess the next tokens, so that several are computed at once: by what followed the last ones before ("lookup"), or by
     /// a smaller model with the same vocabulary. Changes the speed, never the text
@@ -54,6 +56,8 @@ pub struct Args {
     /// Print one JSON object at the end instead of the text as it grows
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    form: FormArgs,
     #[command(flatten)]
     sampling: Sampling,
 }
@@ -124,30 +128,41 @@ impl Args {
     fn asked(&self, tokenizer: &Tokenizer, session: &Session) -> Result<Record> {
         let prompt_tokens = tokenizer.encode_prompt(&self.prompt, self.parse_special)?;
         let sampler = self.sampling.options(tokenizer)?;
-        let n_keep = self.shift.then_some(self.keep);
-        Ok(Record::new(session, prompt_tokens, sampler, self.n_predict, self.stop.clone(), n_keep))
+        let n_fit = session.n_ctx().saturating_sub(prompt_tokens.len()) as u32;
+        let n_asked = self.n_predict.unwrap_or(u32::MAX);
+        let mut record = Record::new(session, prompt_tokens, sampler);
+        record.dry_breakers = self.sampling.dry_breakers();
+        record.constraint = self.form.form(if self.shift { n_asked } else { n_asked.min(n_fit) });
+        record.max_tokens = self.n_predict;
+        record.stop = self.stop.clone();
+        record.n_keep = self.shift.then_some(self.keep);
+        Ok(record)
     }
 
     /// Writes one answer, and completes its record.
     fn answer(&self, session: Session, tokenizer: &Tokenizer, record: &mut Record) -> Result<Session> {
+        let mut sampler = record.sampler.clone();
+        sampler.dry_breakers = sampling::breakers(&sampler, record.dry_breakers.as_deref(), tokenizer);
         let options = GenerateOptions {
-            sampler: record.sampler.clone(),
+            sampler,
             max_tokens: record.max_tokens,
-            stop_tokens: tokenizer.ends().to_vec(),
+            stop_tokens: [tokenizer.ends(), &record.stop_tokens].concat(),
             speculation: speculation(self.speculate.as_deref(), tokenizer)?,
             overflow: record.n_keep.map_or(Overflow::Stop, Overflow::Shift),
             n_alternatives: self.logprobs,
-            ..GenerateOptions::default()
+            edits_logits: record.constraint.is_some(),
         };
+        let form = record.constraint.as_ref();
+        let mut constraint = form.map(|form| form.constraint(tokenizer, &record.stop_tokens)).transpose()?;
         let stops = StopStrings::new(record.stop.clone());
         let mut generation = Generation::new(session, &record.prompt_tokens, options)?;
         let n_prompt = record.prompt_tokens.len();
         let done = if self.json {
-            drive(&mut generation, tokenizer, stops, |_| Ok(()))?
+            drive(&mut generation, constraint.as_mut(), tokenizer, stops, |_| Ok(()))?
         } else {
             note(&format!("seed {}", record.sampler.seed));
             let mut out = io::stdout().lock();
-            drive(&mut generation, tokenizer, stops, |text| {
+            drive(&mut generation, constraint.as_mut(), tokenizer, stops, |text| {
                 out.write_all(text.as_bytes())?;
                 out.flush()
             })?
@@ -192,6 +207,7 @@ struct Done {
 /// Runs a generation to its end, with the clock beside it, and shows each piece of text.
 fn drive(
     generation: &mut Generation<Session>,
+    mut constraint: Option<&mut Constraint>,
     tokenizer: &Tokenizer,
     mut stops: StopStrings,
     mut show: impl FnMut(&str) -> io::Result<()>,
@@ -213,8 +229,17 @@ fn drive(
                 done.prefill += start.elapsed();
                 continue;
             }
-            Some(Step::Logits) => continue,
+            Some(Step::Logits) => {
+                if let Some(constraint) = &mut constraint {
+                    form::bar(generation.logits_mut(), constraint.allowed()?);
+                }
+                done.decode += start.elapsed();
+                continue;
+            }
             Some(Step::Token { token, .. }) => {
+                if let Some(constraint) = &mut constraint {
+                    constraint.accept(token)?;
+                }
                 done.decode += start.elapsed();
                 done.tokens.push(token);
                 if !generation.alternatives().is_empty() {

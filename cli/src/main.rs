@@ -3,6 +3,7 @@
 //! Each command is a module with its arguments and its `run`. What they share is [`model_file`]: opening, reading and
 //! loading. Everything that the engine may not do happens here: files, the clock, the seed, the streams.
 
+mod form;
 mod generate;
 mod imatrix;
 mod inspect;
@@ -11,8 +12,8 @@ mod model_file;
 mod perplexity;
 mod quantize;
 mod record;
-mod sampling;
 mod remote;
+mod sampling;
 mod score;
 mod tokenize;
 

@@ -1,5 +1,6 @@
 //! What made an answer, so that it can be made again.
 
+use crate::form::Form;
 use anyhow::{Context, Result, bail};
 use pagelm::sampler::SamplerOptions;
 use pagelm::session::{Session, StopReason};
@@ -28,7 +29,17 @@ pub struct Record {
     template: Option<String>,
     /// The prompt as the model saw it.
     pub prompt_tokens: Vec<u32>,
+    /// Without the tokens at which repetitions end: these are found anew, by `dry_breakers`.
     pub sampler: SamplerOptions,
+    /// The strings at which repetitions end; none: the default ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_breakers: Option<Vec<String>>,
+    /// Tokens that end the text, beside the model's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop_tokens: Vec<u32>,
+    /// What the text has to be like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub constraint: Option<Form>,
     pub max_tokens: Option<u32>,
     pub stop: Vec<String>,
     /// How many tokens a shift keeps; none: no shift.
@@ -39,14 +50,7 @@ pub struct Record {
 
 impl Record {
     /// What is asked of a session's model, without an answer.
-    pub fn new(
-        session: &Session,
-        prompt_tokens: Vec<u32>,
-        sampler: SamplerOptions,
-        max_tokens: Option<u32>,
-        stop: Vec<String>,
-        n_keep: Option<usize>,
-    ) -> Record {
+    pub fn new(session: &Session, prompt_tokens: Vec<u32>, sampler: SamplerOptions) -> Record {
         Record {
             model: format!("{:016x}", session.hash()),
             build: format!("pagelm {} {}", env!("CARGO_PKG_VERSION"), pagelm::kernels::BUILD),
@@ -56,9 +60,12 @@ impl Record {
             template: None,
             prompt_tokens,
             sampler,
-            max_tokens,
-            stop,
-            n_keep,
+            dry_breakers: None,
+            stop_tokens: Vec::new(),
+            constraint: None,
+            max_tokens: None,
+            stop: Vec::new(),
+            n_keep: None,
             tokens: Vec::new(),
             stop_reason: None,
         }

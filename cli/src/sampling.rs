@@ -90,13 +90,15 @@ pub struct Sampling {
 }
 
 impl Sampling {
-    /// The options as the engine takes them, with a seed.
+    /// The strings at which repetitions end, if any are given.
+    pub fn dry_breakers(&self) -> Option<Vec<String>> {
+        (!self.dry_breaker.is_empty()).then(|| self.dry_breaker.clone())
+    }
+
+    /// The options as the engine takes them, with a seed, and without the tokens at which repetitions end: [`breakers`] finds
+    /// these.
     pub fn options(&self, tokenizer: &Tokenizer) -> Result<SamplerOptions> {
         let draw = || getrandom::u32().map_err(|error| anyhow!("no seed can be drawn ({error}); choose one by --seed"));
-        let breakers = match &self.dry_breaker[..] {
-            [] => DRY_BREAKERS.map(String::from).to_vec(),
-            given => given.to_vec(),
-        };
         let mut options = SamplerOptions {
             temperature: self.temperature,
             dynatemp_range: self.dynatemp_range,
@@ -116,7 +118,7 @@ impl Sampling {
             dry_base: self.dry_base,
             dry_allowed_length: self.dry_allowed_length,
             dry_penalty_last_n: self.dry_penalty_last_n.unwrap_or(default().dry_penalty_last_n),
-            dry_breakers: if self.dry_multiplier > 0.0 { tokenizer.tokens_with(&breakers) } else { Vec::new() },
+            dry_breakers: Vec::new(),
             mirostat: self.mirostat,
             mirostat_tau: self.mirostat_tau,
             mirostat_eta: self.mirostat_eta,
@@ -126,6 +128,15 @@ impl Sampling {
         };
         options.check(tokenizer.n_vocab())?;
         Ok(options)
+    }
+}
+
+/// The tokens at which repetitions end, where they are looked for.
+pub fn breakers(options: &SamplerOptions, strings: Option<&[String]>, tokenizer: &Tokenizer) -> Vec<u32> {
+    match (options.dry_multiplier > 0.0, strings) {
+        (false, _) => Vec::new(),
+        (true, Some(strings)) => tokenizer.tokens_with(strings),
+        (true, None) => tokenizer.tokens_with(&DRY_BREAKERS.map(String::from)),
     }
 }
 

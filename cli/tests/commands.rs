@@ -442,6 +442,33 @@ fn a_closed_pipe_ends_quietly() {
 }
 
 #[test]
+fn a_text_keeps_to_its_form() {
+    let model = file("form.gguf", &llama().write());
+    let record = path("form.json").to_str().unwrap().to_owned();
+    let args = ["generate", "-m", &model, "-p", "ab", "--json", "--temperature", "2", "--seed", "3"];
+    let write = |form: &[&str]| json(&[&args[..], form].concat());
+    let report = write(&["--regex", "(cat|dog) [0-9]{2}", "--record", &record]);
+    let text = report["text"].as_str().unwrap();
+    assert_eq!((report["stop_reason"].as_str(), text.len()), (Some("eos"), 6), "{text}");
+    assert!(["cat ", "dog "].contains(&&text[..4]) && text[4..].parse::<u8>().is_ok(), "{text}");
+    let again = json(&["generate", "-m", &model, "--replay", &record, "--json"]);
+    assert_eq!(again["tokens"], report["tokens"]);
+    // a model that has learned nothing comes to an end too, with and without guesses
+    let schema = r#"{"type": "array", "items": {"type": "string"}, "minItems": 2}"#;
+    let list = write(&["--json-schema", schema, "-n", "60"]);
+    assert_eq!(list["stop_reason"], "eos");
+    assert!(serde_json::from_str::<Vec<String>>(list["text"].as_str().unwrap()).unwrap().len() >= 2);
+    assert_eq!(write(&["--json-schema", schema, "-n", "60", "--speculate", "lookup"])["tokens"], list["tokens"]);
+    assert_eq!(write(&["--grammar", "start: \"a\"~4"])["text"], "aaaa");
+    let cut = write(&["--regex", "a{60}", "-n", "9"]);
+    assert_eq!((&cut["stop_reason"], &cut["text"]), (&"maxTokens".into(), &"aaaaaaaaa".into()));
+    fails(&[&args[..], &["--regex", "("]].concat(), b"", "this regex");
+    fails(&[&args[..], &["--json-schema", "{"]].concat(), b"", "no JSON");
+    misused(&[&args[..], &["--regex", "a", "--grammar", "b"]].concat(), "--grammar");
+    misused(&["generate", "-m", &model, "--replay", &record, "--regex", "a"], "--regex");
+}
+
+#[test]
 fn a_record_makes_its_answer_again() {
     let model = file("record.gguf", &llama().write());
     let record = path("record.json").to_str().unwrap().to_owned();

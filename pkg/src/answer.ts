@@ -1,6 +1,6 @@
 import type { Vocabulary } from "./binding.js";
 import type { Generation } from "./generation.js";
-import type { ChatReport, GenerateOptions, ModelInfo, Piece, Report, TokenRange } from "./types.js";
+import type { AnswerRecord, ChatReport, GenerateOptions, ModelInfo, Piece, Report, TokenRange } from "./types.js";
 
 /** What a conversation needs of its model. */
 export interface Speaker {
@@ -8,7 +8,8 @@ export interface Speaker {
   vocabulary(): Promise<Vocabulary>;
   /** Control tokens that are spelled out count as such, but for those that begin at the bytes `plain`. */
   tokenize(text: string, plain: Uint32Array): Promise<TokenRange[]>;
-  generate(tokens: readonly number[], options: GenerateOptions): Generation;
+  /** `template` is what made the tokens of messages. */
+  generate(tokens: readonly number[], options: GenerateOptions, template: string): Generation;
   /** The tokens of the last conversation: its prompt and what came. */
   text: readonly number[];
 }
@@ -31,6 +32,7 @@ export class Answer implements AsyncIterableIterator<Piece, undefined> {
   #settle!: { resolve(report: ChatReport): void; reject(error: unknown): void };
   #begun: Promise<Begun> | undefined;
   #report: ChatReport | undefined;
+  #generation: Generation | undefined;
 
   constructor(begin: () => Promise<Begun>) {
     this.#begin = begin;
@@ -41,6 +43,11 @@ export class Answer implements AsyncIterableIterator<Piece, undefined> {
   /** What was done, once the loop is over. */
   get report(): ChatReport | undefined {
     return this.#report;
+  }
+
+  /** What made the answer, its chat template included; as a {@link Generation} has it. */
+  get record(): AnswerRecord | undefined {
+    return this.#generation?.record;
   }
 
   /** Runs to the end and returns the report, for those who do not want the pieces. */
@@ -73,11 +80,10 @@ export class Answer implements AsyncIterableIterator<Piece, undefined> {
   #start(): Promise<Begun> {
     this.#begun ??= this.#begin();
     const begun = this.#begun;
-    begun.then(
-      ({ generation, report }) =>
-        generation.done.then((done) => this.#settle.resolve((this.#report ??= report(done)))).catch(this.#settle.reject),
-      this.#settle.reject,
-    );
+    begun.then(({ generation, report }) => {
+      this.#generation = generation;
+      generation.done.then((done) => this.#settle.resolve((this.#report ??= report(done)))).catch(this.#settle.reject);
+    }, this.#settle.reject);
     return begun;
   }
 }

@@ -80,10 +80,10 @@ export interface Engine {
   /** Begins a generation in place of the one before; without a prompt, of the text that is there. Computes nothing yet. */
   start(prompt: string | Uint32Array | undefined, options: EngineOptions): Started;
   /**
-   * One prefill chunk, one token, or the end. After a step of kind `logits`, the token is chosen by those that are given.
-   * Text goes into the element, if there is one.
+   * One prefill chunk, one token, or the end. After a step of kind `logits`, the token is chosen by those that are given. With
+   * `allowed` there is no such step: the token is one of those whose bit is set. Text goes into the element, if there is one.
    */
-  step(logits?: Float32Array, element?: Element): Step;
+  step(logits?: Float32Array, element?: Element, allowed?: Uint32Array): Step;
   /** Forgets the running generation; the cache stays for the next prompt with the same beginning. */
   cancel(): void;
   /** Of the last generation that ended: how many tokens were guessed, and how many of them came. */
@@ -207,8 +207,16 @@ export interface EngineOptions {
   overflow?: "stop" | "shift";
   nKeep?: number;
   stopTokens?: readonly number[];
-  /** Whether there is a step of kind `logits` before each token. */
-  editsLogits?: boolean;
+  /** Whether there is a step of kind `logits` before each token; `"mask"`: for masks alone, and the page sees none. */
+  editsLogits?: boolean | "mask";
+  /** What the text has to be like; the worker's part, not the engine's. */
+  constraint?: Constraint;
+}
+
+/** A JSON schema as text, a regular expression, or a grammar in Lark's notation. */
+export interface Constraint {
+  kind: "json" | "regex" | "lark";
+  text: string;
 }
 
 /** What `start` found out. */
@@ -217,6 +225,8 @@ export interface Started {
   /** How many of the prompt's tokens are still in the cache and need no computing. */
   reusedTokens: number;
   seed: number;
+  /** The hash of the model's file, and of its adapters with their scales: its upper and its lower half. */
+  model: number[];
 }
 
 /** Why the engine ended a generation by itself. */

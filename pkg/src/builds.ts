@@ -1,5 +1,5 @@
 import type { Binding } from "./binding.js";
-import { toPageLmError, PageLmError } from "./errors.js";
+import { PageLmError, toFetchError } from "./errors.js";
 import { type Build, hasThreads } from "./features.js";
 import type { Shared } from "./helper.js";
 
@@ -49,15 +49,7 @@ export async function openBuild(build: Build): Promise<Binding> {
     await binding.default();
     return binding;
   } catch (thrown) {
-    const known = toPageLmError(thrown, "load");
-    if (known.code !== "worker") throw known;
-    // a failed import or fetch is a TypeError in every browser, each with its own words
-    throw new PageLmError(
-      "network",
-      `The engine's own files did not arrive (${known.cause instanceof Error ? known.cause.message : build}). ` +
-        "Check the connection and load again.",
-      { cause: thrown },
-    );
+    throw toFetchError(thrown, `The engine's own files (${build})`);
   }
 }
 

@@ -29,7 +29,7 @@ export async function beginChat(speaker: Speaker, messages: readonly Message[], 
   const { text, plain } = unmark(shown, mark);
   const ranges = await speaker.tokenize(wellFormed(text, "conversation"), plain);
   const tokens = words.withBos(goOn(speaker.text, ranges, encoder.encode(text), words));
-  const generation = speaker.generate(tokens, await stopped(speaker, words, form, rest));
+  const generation = speaker.generate(tokens, await stopped(speaker, words, form, rest), form.template);
   const report = (done: Report): ChatReport => {
     speaker.text = [...done.promptTokens, ...done.tokens];
     return toChatReport(done, words);

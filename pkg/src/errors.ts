@@ -103,6 +103,20 @@ export function toPageLmError(thrown: unknown, doing: "load" | "run"): PageLmErr
   return new PageLmError("worker", `Something failed that should not have (${message}). Load the model again.`, options);
 }
 
+/**
+ * The same for files of this package that did not arrive: a failed import or fetch is a TypeError in every browser, each with
+ * its own words.
+ */
+export function toFetchError(thrown: unknown, what: string): PageLmError {
+  const known = toPageLmError(thrown, "load");
+  if (known.code !== "worker") return known;
+  return new PageLmError(
+    "network",
+    `${what} did not arrive (${known.cause instanceof Error ? known.cause.message : thrown}). Check the connection and try again.`,
+    { cause: thrown },
+  );
+}
+
 /** The error as plain data, for `postMessage`. */
 export function toWire(error: PageLmError): WireError {
   return { code: error.code, message: error.message };

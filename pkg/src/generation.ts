@@ -3,12 +3,15 @@ import type { Connection } from "./connection.js";
 import { abortError, fromWire, PageLmError } from "./errors.js";
 import { type Prompt, toAlternatives, toEngineOptions, toEnginePrompt } from "./options.js";
 import { AHEAD, type Measured, type Response, type ResponseOf } from "./protocol.js";
-import type { GenerateOptions, Piece, Report } from "./types.js";
+import { toRecord } from "./record.js";
+import type { AnswerRecord, GenerateOptions, ModelInfo, Piece, Report } from "./types.js";
 
 /** What a generation needs of its model. */
 export interface GenerationOwner {
   /** The connection to the worker, if this generation may begin; throws `busy` or `disposed` if not. */
   begin(generation: Generation): Connection;
+  /** What the model is. */
+  info(): ModelInfo;
   /** The worker is free again for another. */
   over(generation: Generation): void;
 }
@@ -39,6 +42,8 @@ export class Generation implements AsyncIterableIterator<Piece, undefined> {
   readonly #owner: GenerationOwner;
   readonly #prompt: Prompt | undefined;
   readonly #options: GenerateOptions;
+  /** What made the prompt of messages, if anything did. */
+  readonly #template: string | undefined;
   readonly #pieces: Piece[] = [];
   readonly #waiters: Waiter[] = [];
   readonly #tokens: number[] = [];
@@ -48,6 +53,7 @@ export class Generation implements AsyncIterableIterator<Piece, undefined> {
   #settle!: { resolve(report: Report): void; reject(error: Error): void };
   #state: State = "new";
   #connection: Connection | undefined;
+  #engineOptions: EngineOptions = {};
   #id = 0;
   #text = "";
   #consumed = 0;
@@ -56,10 +62,11 @@ export class Generation implements AsyncIterableIterator<Piece, undefined> {
   #error: Error | undefined;
   #report: Report | undefined;
 
-  constructor(owner: GenerationOwner, prompt: Prompt | undefined, options: GenerateOptions) {
+  constructor(owner: GenerationOwner, prompt: Prompt | undefined, options: GenerateOptions, template?: string) {
     this.#owner = owner;
     this.#prompt = prompt;
     this.#options = options;
+    this.#template = template;
     this.done = new Promise((resolve, reject) => (this.#settle = { resolve, reject }));
     this.done.catch(() => {}); // the loop throws the same error: nobody has to listen here as well
   }
@@ -67,6 +74,15 @@ export class Generation implements AsyncIterableIterator<Piece, undefined> {
   /** The seed in use, known with the first piece at the latest; give it again for the same text. */
   get seed(): number | undefined {
     return this.#started?.seed ?? this.#options.seed;
+  }
+
+  /**
+   * What made the answer, once the loop is over, so that it can be made again. None where that is not all there is to it: where
+   * a text was gone on with, or a `logitsProcessor` had a say.
+   */
+  get record(): AnswerRecord | undefined {
+    if (!this.#report || !this.#started || this.#prompt === undefined || this.#options.logitsProcessor) return undefined;
+    return toRecord(this.#owner.info(), this.#engineOptions, this.#started, this.#report, this.#template);
   }
 
   /** What was done, once the loop is over. */
@@ -110,7 +126,7 @@ export class Generation implements AsyncIterableIterator<Piece, undefined> {
     try {
       if (signal?.aborted) throw abortError(signal);
       const prompt = this.#prompt === undefined ? undefined : toEnginePrompt(this.#prompt);
-      const options: EngineOptions = toEngineOptions(this.#options);
+      const options = (this.#engineOptions = toEngineOptions(this.#options));
       this.#connection = this.#owner.begin(this);
       this.#state = "running";
       this.#id = this.#connection.open({ type: "generate", prompt, options, credit: AHEAD }, (r) => this.#receive(r));
@@ -210,7 +226,8 @@ export class Generation implements AsyncIterableIterator<Piece, undefined> {
 
   #makeReport(rest: string, stopReason: Report["stopReason"], measured: Measured): Report {
     const { prefillMs, decodeMs, proposedTokens, acceptedTokens } = measured;
-    const { promptTokens, reusedTokens, seed } = this.#started as ResponseOf<"started">;
+    // What is stopped while its grammar is on the way has not started.
+    const { promptTokens, reusedTokens, seed } = this.#started ?? { promptTokens: [], reusedTokens: 0, seed: this.#options.seed ?? 0 };
     const [text, tokens] = [this.#text + rest, this.#tokens];
     const done = { text, tokens, promptTokens, reusedTokens, seed, stopReason };
     return { ...done, prefillMs, decodeMs, proposedTokens, acceptedTokens };

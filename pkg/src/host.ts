@@ -1,9 +1,11 @@
 import { benchmark } from "./benchmark.js";
-import type { Engine, Step } from "./binding.js";
-import { BUSY, isFatal, PageLmError, toPageLmError, toWire } from "./errors.js";
+import type { Engine, EngineOptions, Step } from "./binding.js";
+import { BUSY, isFatal, PageLmError, toFetchError, toPageLmError, toWire } from "./errors.js";
 import type { Build } from "./features.js";
+import type { Form } from "./grammar.js";
 import type { Shared } from "./helper.js";
 import { loadEngine } from "./load.js";
+import { roomFor } from "./options.js";
 import type { Measured, Request, Response } from "./protocol.js";
 import { Threads } from "./threads.js";
 import { Turns } from "./turns.js";
@@ -20,6 +22,7 @@ interface Run {
   wake: (() => void) | undefined;
   /** What the page made of the logits that it was sent. */
   logits?: Float32Array | undefined;
+  form?: Form | undefined;
   prefillMs: number;
   decodeMs: number;
 }
@@ -150,19 +153,34 @@ export class Host {
   async #generate({ id, prompt, options, credit }: Extract<Request, { type: "generate" }>): Promise<void> {
     const engine = this.#ready();
     const run = this.#begin(id, credit);
+    const form = options.constraint && (await this.#form(engine, options));
+    if (this.#run !== run) return form?.free(); // cancelled meanwhile
+    run.form = form;
     const started = timed(run, "prefillMs", () => engine.start(prompt, options));
+    form?.limit(roomFor(options, engine.info().nCtx, started.promptTokens.length));
     this.#threads.begin(options.speculative !== undefined || options.editsLogits === true);
     this.#post({ type: "started", id, ...started });
     while (await this.#mayGoOn(run)) {
       const at = performance.now();
-      const step = this.#threads.step(engine, run.logits);
+      if (run.logits) form?.bar(run.logits);
+      const allowed = options.editsLogits === "mask" ? form?.allowed() : undefined;
+      const step = this.#threads.step(engine, run.logits, allowed);
       run.logits = undefined;
+      if (step.kind === "token") form?.accept(step.token);
       run[step.kind === "prefill" ? "prefillMs" : "decodeMs"] += performance.now() - at;
       if (step.kind === "token") run.credit -= 1;
-      if (step.kind === "end") this.#run = undefined;
+      if (step.kind === "end") this.#close();
       this.#tell(run, step);
       if (step.kind === "logits") await this.#until(run, () => run.logits !== undefined);
     }
+  }
+
+  /** What a text has to be like. The grammars are a module of their own, which comes on first use. */
+  async #form(engine: Engine, options: EngineOptions): Promise<Form> {
+    const { constrain } = await import("./grammar.js").catch((thrown) => {
+      throw toFetchError(thrown, "The grammars' module");
+    });
+    return constrain(this, engine, options);
   }
 
   #tell(run: Run, step: Step): void {
@@ -214,8 +232,13 @@ export class Host {
     return (this.#run = { id, credit, wake: undefined, prefillMs: 0, decodeMs: 0 });
   }
 
-  #end(run: Run, broken = false): void {
+  #close(): void {
+    this.#run?.form?.free();
     this.#run = undefined;
+  }
+
+  #end(run: Run, broken = false): void {
+    this.#close();
     if (!broken) this.#engine?.cancel();
     run.wake?.();
   }

@@ -13,6 +13,7 @@ export type { BlockSteps, TextbookBlock } from "./textbook.js";
 export { type Intervening, type Intervention, type Recording, type Site, SITES, type Trace, type TraceOptions } from "./trace.js";
 export type {
   Alternative,
+  AnswerRecord,
   BenchmarkOptions,
   BenchmarkReport,
   ChatOptions,

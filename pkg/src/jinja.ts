@@ -11,6 +11,7 @@
 import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
 import { Arguments, contains, filter, method, percent, test } from "./python-builtins.js";
 import {
+  allowSteps,
   callable,
   compare,
   dict,
@@ -25,10 +26,13 @@ import {
   isNumber,
   isString,
   isUndefined,
+  ITEMS,
   items,
+  LETTERS,
   list,
   NONE,
   show,
+  spend,
   TemplateError,
   toValue,
   truth,
@@ -51,10 +55,14 @@ class LoopControl {
   constructor(readonly ends: boolean) {}
 }
 
+/** A loop's turn makes a scope and tells where it is, whatever stands in it. */
+const STEPS_A_TURN = 20;
+
 /** The library's interpreter, with Python's semantics. */
 class Python extends (Interpreter as unknown as new (env: Environment) => { evaluate(node: Node | undefined, env: Environment): Value }) {
   override evaluate(node: Node | undefined, env: Environment): Value {
     if (!node) return UNDEFINED; // a part that was left out
+    spend();
     switch (node.type) {
       case "Program":
         return toValue(this.#block(node.body, env));
@@ -147,6 +155,7 @@ class Python extends (Interpreter as unknown as new (env: Environment) => { eval
     const chosen = select ? all.filter((item) => truth(this.evaluate(iterable.test, scopeOf(item)))) : all;
     let text = "";
     for (const [idx, item] of chosen.entries()) {
+      spend(STEPS_A_TURN);
       const scope = scopeOf(item);
       scope.setVariable("loop", loopAt(chosen, idx) as never);
       try {
@@ -196,6 +205,7 @@ class Python extends (Interpreter as unknown as new (env: Environment) => { eval
   #member({ object: of, property, computed }: Node, env: Environment): Value {
     const object = this.evaluate(of, env);
     if (computed && property.type === "SliceExpression") {
+      spend((object.value?.length ?? 0) / ITEMS);
       return (this as unknown as Evaluating).evaluateSliceExpression(object, property, env);
     }
     const key = computed ? this.evaluate(property, env) : toValue(property.value);
@@ -232,7 +242,9 @@ function findKeywords(): { prototype: Value } {
 
 function itemOf(object: Value, key: Value): Value | undefined {
   if (isDict(object) || object.type === "NamespaceValue") return object.value.get(key.value);
-  if ((isList(object) || isString(object)) && !object.lazy && typeof key.value === "number") return items(object).at(key.value);
+  if (typeof key.value !== "number" || object.lazy) return undefined;
+  if (isList(object)) return object.value.at(key.value);
+  if (isString(object)) return items(object).at(key.value);
   return undefined;
 }
 
@@ -296,11 +308,19 @@ function operateOnTexts(operator: string, a: Value, b: Value): Value {
     const html = (v: Value) => (v.safe ? v.value : escapeHtml(v.value));
     return Object.assign(toValue(html(a) + html(b)), { safe: true });
   }
-  if (operator === "+" && a.type === b.type && isList(a)) return Object.assign(list([...a.value, ...b.value]), { type: a.type });
+  if (operator === "+" && a.type === b.type && isList(a)) {
+    spend(a.value.length + b.value.length);
+    return Object.assign(list([...a.value, ...b.value]), { type: a.type });
+  }
   if (operator === "%" && isString(a)) return toValue(percent(a.value, b.type === "TupleValue" ? b.value : [b]));
-  if (operator === "*" && isString(a) && isNumber(b)) return toValue(a.value.repeat(Math.max(0, Number(b.value))));
+  const times = operator === "*" && isNumber(b) ? Math.max(0, Number(b.value)) : 0;
+  if (operator === "*" && isString(a) && isNumber(b)) {
+    spend((a.value.length * times) / LETTERS);
+    return toValue(a.value.repeat(times));
+  }
   if (operator === "*" && isList(a) && isNumber(b)) {
-    return list(Array.from({ length: Math.max(0, Number(b.value)) }, () => a.value as Value[]).flat());
+    spend(a.value.length * times + times);
+    return list(Array.from({ length: times }, () => a.value as Value[]).flat());
   }
   return fail(`${a.type} and ${b.type} have no “${operator}”.`);
 }
@@ -344,7 +364,7 @@ function globals(now: () => Date): Record<string, Value> {
     const [start, stop, step] = numbers.length < 2 ? [0, numbers[0] ?? 0, 1] : [numbers[0] ?? 0, numbers[1] ?? 0, numbers[2] ?? 1];
     if (step === 0) fail("A range cannot go by 0.");
     const length = Math.max(0, Math.ceil((stop - start) / step));
-    if (length > 100_000) fail("A range has at most 100,000 numbers.");
+    spend(length);
     return list(Array.from({ length }, (_, idx) => toValue(start + idx * step)));
   };
   return {
@@ -361,6 +381,9 @@ function globals(now: () => Date): Record<string, Value> {
   };
 }
 
+/** What a template may do: a second or two of work, more than a conversation of a thousand long messages takes. */
+const MAX_STEPS = 2_000_000;
+
 /**
  * Renders a template.
  *
@@ -376,10 +399,12 @@ export function render(template: string, variables: Record<string, unknown>, now
     .replaceAll("{%+", "{{ '' }}{%")
     .replaceAll("+%}", "%}{{ '' }}")
     .replace(/\r\n?/g, "\n");
+  allowSteps(Infinity); // what is handed in counts for nothing
   const env = new Environment();
   for (const [name, value] of Object.entries(globals(now))) env.setVariable(name, value as never);
   for (const [name, value] of Object.entries(variables)) env.setVariable(name, toValue(value) as never);
   const program = parse(tokenize(plain, { lstrip_blocks: true, trim_blocks: true })) as unknown as Node;
+  allowSteps(MAX_STEPS);
   try {
     return show(new Python(env).evaluate(program, env));
   } catch (thrown) {

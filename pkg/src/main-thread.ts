@@ -36,7 +36,9 @@ async function writeInto(
   prompt: string,
   options: GenerateIntoOptions,
 ): Promise<Report> {
-  const started = engine.start(prompt, toEngineOptions(options));
+  const engineOptions = toEngineOptions(options);
+  if (engineOptions.constraint) throw new PageLmError("unsupported", "Texts of a given form need the worker: use Model.");
+  const started = engine.start(prompt, engineOptions);
   const [context, tokens, texts] = [[...started.promptTokens], [] as number[], [] as string[]];
   const measured = { prefillMs: 0, decodeMs: 0 };
   let logits: Float32Array | undefined;
@@ -58,7 +60,9 @@ async function writeInto(
     if (step.kind !== "end") continue;
     const [proposedTokens = 0, acceptedTokens = 0] = engine.drafted();
     const { stopReason } = step;
-    return { text: texts.join(""), tokens, ...started, stopReason, ...measured, proposedTokens, acceptedTokens };
+    const { promptTokens, reusedTokens, seed } = started;
+    const done = { text: texts.join(""), tokens, promptTokens, reusedTokens, seed, stopReason };
+    return { ...done, ...measured, proposedTokens, acceptedTokens };
   }
 }
 

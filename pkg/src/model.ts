@@ -68,7 +68,7 @@ export class Model {
       const how = { addSpecial: false, parseSpecial: true, ends: true, plain } as const;
       return toTokenRanges((await this.#connection.ask({ type: "tokenize", text, ...how }, "tokens")).tokens);
     },
-    generate: (tokens, options) => this.generate(tokens, options),
+    generate: (tokens, options, template) => new Generation(this.#owner, tokens, options, template),
     text: [],
   };
   /** What is installed, by those who installed it. */
@@ -82,6 +82,7 @@ export class Model {
     this.#owner = {
       begin: (generation) => this.#begin(generation),
       over: (generation) => this.#over(generation),
+      info: () => this.info,
     };
   }
 

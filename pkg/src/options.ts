@@ -1,4 +1,4 @@
-import type { CacheType, EngineOptions } from "./binding.js";
+import type { CacheType, Constraint, EngineOptions } from "./binding.js";
 import { PageLmError } from "./errors.js";
 import type { Alternative, GenerateOptions, SamplingOptions, TokenRange } from "./types.js";
 
@@ -45,7 +45,17 @@ const counts: readonly string[] = [
   "seed",
 ];
 const lists = ["stop", "stopTokens", "dryBreakers", "bannedTokens", "logitBias"];
-const others = [...lists, "overflow", "parseSpecial", "speculative", "signal", "onPrefill", "logitsProcessor"];
+const constraints = ["json", "regex", "grammar"] as const;
+const others = [
+  ...lists,
+  ...constraints,
+  "overflow",
+  "parseSpecial",
+  "speculative",
+  "signal",
+  "onPrefill",
+  "logitsProcessor",
+];
 
 /**
  * The options that the engine takes, without those that are undefined. Ranges are the engine's to judge; what is
@@ -78,6 +88,8 @@ export function toEngineOptions(options: GenerateOptions): EngineOptions {
   if (speculative !== undefined) taken.speculative = oneOf(speculative, "speculative", ["lookup"]);
   if (overflow !== undefined) taken.overflow = oneOf(overflow, "overflow", ["stop", "shift"]);
   if (parseSpecial !== undefined) taken.parseSpecial = parseSpecial;
+  const constraint = toConstraint(options);
+  if (constraint) Object.assign(taken, { constraint, editsLogits: "mask" });
   if (options.logitsProcessor !== undefined) taken.editsLogits = true;
   if (stop !== undefined) taken.stop = toStrings(typeof stop === "string" ? [stop] : stop, "stop");
   if (dryBreakers !== undefined) taken.dryBreakers = toStrings(dryBreakers, "dryBreakers");
@@ -91,6 +103,32 @@ export function toEngineOptions(options: GenerateOptions): EngineOptions {
     taken.logitBias = logitBias.flat();
   }
   return taken;
+}
+
+/** What the text has to be like, as the worker takes it. */
+function toConstraint({ json, regex, grammar }: GenerateOptions): Constraint | undefined {
+  if ([json, regex, grammar].filter((option) => option !== undefined).length > 1) {
+    throw new PageLmError("argument", "Only one of json, regex and grammar can be given.");
+  }
+  if (regex !== undefined) return { kind: "regex", text: toPattern(regex) };
+  if (grammar !== undefined) return { kind: "lark", text: wellFormed(grammar, "grammar") };
+  if (json === undefined) return undefined;
+  if (json === true) return { kind: "json", text: "{}" };
+  if (typeof json !== "object" || json === null) throw new PageLmError("argument", "json must be a JSON schema, or true.");
+  return { kind: "json", text: JSON.stringify(json) };
+}
+
+/** How many tokens a text may have: as many as are asked for, or as fit. */
+export function roomFor({ maxTokens = 2 ** 32 - 1, overflow }: EngineOptions, nCtx: number, nPrompt: number): number {
+  return overflow === "shift" ? maxTokens : Math.min(maxTokens, nCtx - nPrompt);
+}
+
+function toPattern(regex: string | RegExp): string {
+  if (!(regex instanceof RegExp)) return wellFormed(regex, "regex");
+  const unknown = regex.flags.replace(/[dguvy]/g, "");
+  if (/[^ims]/.test(unknown)) throw new PageLmError("argument", `The flags “${unknown}” of a regex are not known.`);
+  // The whole text is meant in any case; where they stand first and last, the grammars' module takes these off itself.
+  return unknown ? `(?${unknown}:${regex.source.replace(/^\^/, "").replace(/(?<!\\)\$$/, "")})` : regex.source;
 }
 
 function oneOf<T extends string>(value: T, what: string, words: readonly T[]): T {

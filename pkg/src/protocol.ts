@@ -18,7 +18,7 @@
  * @module
  */
 
-import type { CacheType, EngineOptions, EngineStop, Measure, Vocabulary } from "./binding.js";
+import type { CacheType, EngineOptions, EngineStop, Measure, Started, Vocabulary } from "./binding.js";
 import type { WireError } from "./errors.js";
 import type { Build } from "./features.js";
 import type { Shared } from "./helper.js";
@@ -67,7 +67,7 @@ export type Response =
   | { type: "progress"; id: number; receivedBytes: number; totalBytes: number | undefined }
   | { type: "share"; id: number; shared: Shared; n: number }
   | { type: "loaded"; id: number; info: ModelInfo }
-  | { type: "started"; id: number; promptTokens: number[]; reusedTokens: number; seed: number }
+  | ({ type: "started"; id: number } & Started)
   | { type: "prefill"; id: number; done: number; total: number }
   | { type: "choose"; id: number; logits: Float32Array<ArrayBuffer> }
   | { type: "token"; id: number; token: number; text: string; probability: number; alternatives: Float32Array }

@@ -22,10 +22,12 @@ import {
   isString,
   isUndefined,
   items,
+  LETTERS,
   lazy,
   list,
   NONE,
   show,
+  spend,
   toJson,
   toValue,
   truth,
@@ -106,6 +108,7 @@ function split(text: string, separator: string | undefined, most: number, fromRi
 
 function replace(text: string, old: string, by: string, most = -1): string {
   const parts = old === "" ? ["", ...Array.from(text), ""] : text.split(old);
+  spend(parts.length + (parts.length * by.length) / LETTERS);
   if (most < 0 || parts.length <= most + 1) return parts.join(by);
   return parts.slice(0, most + 1).join(by) + old + parts.slice(most + 1).join(old);
 }
@@ -178,7 +181,10 @@ const textMethods: Record<string, Method> = {
   format,
 };
 
-const pairs = (v: Value) => Array.from(v.value as Map<string, Value>, ([key, value]) => tuple([toValue(key), value]));
+const pairs = (v: Value) => {
+  spend(v.value.size);
+  return Array.from(v.value as Map<string, Value>, ([key, value]) => tuple([toValue(key), value]));
+};
 const tuple = (parts: Value[]) => Object.assign(list(parts), { type: "TupleValue" });
 
 const dictMethods: Record<string, (v: Value, args: Arguments) => Value> = {
@@ -207,6 +213,7 @@ export function method(v: Value, name: string): Value | undefined {
   const own = (methods: object) => Object.hasOwn(methods, name);
   const refuse = () => callable(() => fail(`${name} would change a value, which templates may not.`));
   if (isString(v) && own(textMethods)) {
+    spend(v.value.length / LETTERS);
     return callable((args) => toValue(textMethods[name]?.(v.value, new Arguments(args))));
   }
   if (isDict(v) && own(dictMethods)) return callable((args) => dictMethods[name]?.(v, new Arguments(args)) as Value);
@@ -229,6 +236,7 @@ const isIn: Test = (a, b) => contains(b, a);
 
 /** Python's `part in whole`. */
 export function contains(whole: Value, part: Value): boolean {
+  if (isString(whole)) spend(whole.value.length / LETTERS);
   if (isString(whole)) return isString(part) ? whole.value.includes(part.value) : fail("Only a text can be in a text.");
   if (isDict(whole)) return whole.value.has(part.value);
   return items(whole).some((item) => equal(item, part));
@@ -274,7 +282,10 @@ export function test(name: string, v: Value, other: Value = UNDEFINED): boolean 
   return known ? known(v, other) : fail(`There is no test “${name}”.`);
 }
 
-const size = (v: Value): number => (v.lazy ? fail("A generator has no length.") : items(v).length);
+const size = (v: Value): number => {
+  if (v.lazy) fail("A generator has no length.");
+  return isList(v) ? v.value.length : items(v).length;
+};
 
 type Filter = (v: Value, args: Arguments) => unknown;
 
@@ -303,16 +314,18 @@ function extreme(sign: number): Filter {
 
 const escape: Filter = (v) => Object.assign(toValue(v.safe ? show(v) : escapeHtml(show(v))), { safe: true });
 
+const spaces = (n: unknown) => (Number(n) > 1000 ? fail("Nothing is indented by more than 1,000 spaces.") : " ".repeat(Number(n)));
+
 function indent(v: Value, args: Arguments): string {
   const width = args.get(0, "width");
-  const pad = width && isString(width) ? width.value : " ".repeat(Number(width?.value ?? 4));
+  const pad = width && isString(width) ? width.value : spaces(width?.value ?? 4);
   const [first, blank] = [args.flag(1, "first"), args.flag(2, "blank")];
   return show(v).split("\n").map((line, idx) => ((idx === 0 ? first : blank || line !== "") ? pad + line : line)).join("\n");
 }
 
 function json(v: Value, args: Arguments): string {
   const width = args.get(1, "indent");
-  const indent = !width || isNone(width) ? undefined : isString(width) ? width.value : " ".repeat(Number(width.value));
+  const indent = !width || isNone(width) ? undefined : isString(width) ? width.value : spaces(width.value);
   const given = args.get(2, "separators");
   const separators = given && isList(given) ? given.value.map(show) : [indent === undefined ? ", " : ",", ": "];
   const [ensureAscii, sortKeys] = [args.flag(0, "ensure_ascii"), args.flag(3, "sort_keys")];
@@ -354,8 +367,8 @@ export const filters: Readonly<Record<string, Filter>> = {
   },
   items: (v) => (isDict(v) ? lazy(pairs(v)) : isUndefined(v) ? lazy([]) : fail("Only a dictionary has items.")),
   unique: (v) => {
-    const same = (a: Value, b: Value) => (isString(a) && isString(b) ? a.value.toLowerCase() === b.value.toLowerCase() : equal(a, b));
-    return lazy(items(v).filter((item, idx, all) => all.findIndex((other) => same(item, other)) === idx));
+    const folded = items(v).map((item) => (isString(item) ? toValue(item.value.toLowerCase()) : item));
+    return lazy(items(v).filter((_, idx) => folded.findIndex((other) => equal(other, folded[idx] as Value)) === idx));
   },
   map: (v, args) => {
     if (!truth(v)) return lazy([]);
@@ -413,6 +426,7 @@ function roundEven(x: number): number {
 export function filter(name: string, v: Value, args: readonly Value[]): Value {
   const known = Object.hasOwn(filters, name) ? filters[name] : undefined;
   if (!known) return fail(`There is no filter “${name}”.`);
+  if (isString(v)) spend(v.value.length / LETTERS);
   const result = known(v, new Arguments(args));
   const isValue = typeof result === "object" && result !== null && /Value$/.test((result as Partial<Value>).type ?? "");
   return isValue ? (result as Value) : toValue(result);

@@ -24,8 +24,31 @@ export type Callable = (args: Value[], scope: Environment) => Value;
 const probe = new Environment();
 let n = 0;
 
+/** What is being rendered may still do this much. */
+let stepsLeft = Infinity;
+
+/** Lets what is rendered from now on take so many steps, as {@link spend} counts them. */
+export function allowSteps(steps: number): void {
+  stepsLeft = steps;
+}
+
+/**
+ * Counts steps: one for a node of the tree, a value that is shown or compared, some items of a list or letters of a text. A
+ * template comes with a file from anywhere, and none may hang the page.
+ */
+export function spend(steps = 1): void {
+  stepsLeft -= steps;
+  if (!(stepsLeft >= 0)) fail("It does more than a chat template has to: it was stopped.");
+}
+
+/** How many letters are one step, and how many items of a list. */
+export const [LETTERS, ITEMS] = [128, 8];
+
 /** A JS value as the library keeps it: numbers, texts, lists and objects, however deep. */
-export const toValue = (value: unknown): Value => probe.setVariable(`v${n++ % 8}`, new Environment().set("v", value));
+export const toValue = (value: unknown): Value => {
+  if (typeof value === "string") spend(value.length / LETTERS);
+  return probe.setVariable(`v${n++ % 8}`, new Environment().set("v", value));
+};
 const classOf = (value: unknown) => toValue(value).constructor as new (value: unknown) => Value;
 const [List, Dict, Float, Callables] = [classOf([]), classOf({}), classOf(0.5), classOf(() => 0)];
 
@@ -66,7 +89,10 @@ export function truth(v: Value): boolean {
 
 /** The items that a loop over the value goes through. */
 export function items(v: Value): Value[] {
-  if (isList(v)) return v.value;
+  if (isList(v)) {
+    spend(v.value.length / ITEMS);
+    return v.value;
+  }
   if (isUndefined(v)) return [];
   if (isString(v)) return Array.from(v.value as string, toValue);
   if (isDict(v)) return Array.from(v.value.keys(), toValue);
@@ -75,6 +101,7 @@ export function items(v: Value): Value[] {
 
 /** Python's `==`. */
 export function equal(a: Value, b: Value): boolean {
+  spend();
   if (isNumber(a) && isNumber(b)) return Number(a.value) === Number(b.value);
   if (isList(a) && isList(b)) {
     return a.value.length === b.value.length && a.value.every((item: Value, idx: number) => equal(item, b.value[idx]));
@@ -93,8 +120,10 @@ export function escapeHtml(text: string): string {
 
 /** Less than 0, 0 or more than 0, for sorting and for `<`; texts by their characters' numbers. */
 export function compare(a: Value, b: Value): number {
+  spend();
   if (isNumber(a) && isNumber(b)) return Number(a.value) - Number(b.value);
   if (isString(a) && isString(b)) {
+    spend((a.value.length + b.value.length) / ITEMS);
     const [x, y] = [Array.from(a.value as string), Array.from(b.value as string)];
     const at = x.findIndex((char, idx) => char !== y[idx]);
     if (at < 0) return x.length - y.length;
@@ -129,6 +158,7 @@ export function show(v: Value): string {
 
 /** Python's `repr`. */
 export function represent(v: Value): string {
+  spend();
   if (isString(v)) return quote(v.value);
   if (isNone(v)) return "None";
   if (isUndefined(v)) return "Undefined";
@@ -165,6 +195,7 @@ export interface JsonOptions {
 
 /** Python's `json.dumps`. */
 export function toJson(v: Value, options: JsonOptions, depth = 0): string {
+  spend();
   const { indent, separators } = options;
   const [item, key] = separators;
   const wrap = (parts: string[], open: string, close: string) => {

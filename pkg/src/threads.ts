@@ -63,14 +63,14 @@ export class Threads {
   }
 
   /** One step of the engine. */
-  step(engine: Pick<Engine, "step">, logits?: Float32Array): Step {
-    if (!this.#count) return engine.step(logits);
+  step(engine: Pick<Engine, "step">, logits?: Float32Array, allowed?: Uint32Array): Step {
+    if (!this.#count) return engine.step(logits, undefined, allowed);
     const kind = this.#next;
     const n = this.#fixed ?? this.#choose(kind);
     if (n !== this.#set) this.#count.setThreads(n);
     this.#set = n;
     const at = this.#now();
-    const step = engine.step(logits);
+    const step = engine.step(logits, undefined, allowed);
     const ms = this.#now() - at;
     if (step.kind === "end") return step;
     const tokens = step.kind === "prefill" ? step.done - this.#done : 1;

@@ -1,4 +1,4 @@
-import type { CacheType, EngineInfo, EngineStop } from "./binding.js";
+import type { CacheType, Constraint, EngineInfo, EngineStop } from "./binding.js";
 import type { Build } from "./features.js";
 
 /** Where a model comes from: an address (relative to the page), or a file that the reader chose. */
@@ -156,6 +156,15 @@ export interface GenerateOptions extends SamplingOptions {
    * copies of the scores.
    */
   logitsProcessor?: (logits: Float32Array<ArrayBuffer>, tokens: readonly number[]) => Float32Array<ArrayBuffer> | undefined | void;
+  /**
+   * The text is JSON that this schema describes; `true` for any JSON. This and the next two load a module of their own, once;
+   * one of them can be given. A text that ends by `"eos"` is whole; one that ends otherwise may be cut.
+   */
+  json?: object | true;
+  /** The text, from its first character to its last, is what this regular expression describes. */
+  regex?: string | RegExp;
+  /** The text is what this grammar in Lark's notation describes. */
+  grammar?: string;
 }
 
 /** One message of a conversation. */
@@ -256,6 +265,36 @@ export interface Report {
   /** With `speculative`: how many tokens were guessed, and how many of them came. Else 0. */
   proposedTokens: number;
   acceptedTokens: number;
+}
+
+/**
+ * Everything that an answer depends on, and the answer. As JSON, the native command makes it again:
+ * `pagelm generate --model FILE --replay record.json`.
+ */
+export interface AnswerRecord {
+  /** The hash of the model's file, and of its adapters with their scales, in hexadecimal. */
+  model: string;
+  /** What wrote it. */
+  build: string;
+  /** Seconds since 1970, UTC. */
+  time: number;
+  nCtx: number;
+  cacheType: CacheType;
+  /** The chat template that made the prompt, where one did. */
+  template?: string;
+  promptTokens: number[];
+  /** What was not the default, and the seed. */
+  sampler: Record<string, unknown>;
+  dryBreakers?: readonly string[];
+  maxTokens: number | null;
+  stop: readonly string[];
+  stopTokens: readonly number[];
+  /** What the text had to be like, and within how many tokens. */
+  constraint?: Constraint & { limit: number };
+  /** How many tokens a shift keeps; `null`: no shift. */
+  nKeep: number | null;
+  tokens: number[];
+  stopReason: string;
 }
 
 /** A token of a text. `text` in UTF-8 has the bytes `start` to `end` where it stands; part of a character may be one. */

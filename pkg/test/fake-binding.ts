@@ -201,7 +201,7 @@ class FakeEngine implements Engine {
     [this.#produced, this.#promptDone, this.#promptTotal] = [0, reusedTokens, tokens.length];
     this.#limit = options.maxTokens ?? Infinity;
     this.#last = [...tokens];
-    return { promptTokens: [...tokens], reusedTokens, seed };
+    return { promptTokens: [...tokens], reusedTokens, seed, model: [0x01234567, 0x89abcdef] };
   }
 
   step(logits?: Float32Array, element?: Element): Step {

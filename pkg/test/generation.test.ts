@@ -203,3 +203,13 @@ test("the report counts guesses, also of a loop that was left", async () => {
   expect(generation.report).toMatchObject({ stopReason: "aborted", ...counts });
   expect(await model.generate("Once", { seed: 1 }).finish()).toMatchObject({ proposedTokens: 0, acceptedTokens: 0 });
 });
+
+test("where the grammars' module does not arrive, the text fails and the model stays", async () => {
+  const { model } = await load(); // beside the sources there is no such module
+  await expect(model.generate("Once", { json: true }).finish()).rejects.toMatchObject({ code: "network" });
+  const left = model.generate("Once", { regex: "a" });
+  void left.next().catch(() => {});
+  await left.return();
+  expect(left.report?.stopReason).toBe("aborted");
+  expect((await model.generate("Once", { maxTokens: 3 }).finish()).tokens).toHaveLength(3);
+});

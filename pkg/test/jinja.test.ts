@@ -68,3 +68,28 @@ describe.skipIf(!existsSync(folder))("other people's templates come out as Pytho
 test("a date is written as Python writes it", () => {
   expect(strftime(new Date(2026, 0, 5, 0, 3, 9), "%d %b %Y, %-d.%-m., %j, %I %p %Q")).toBe("05 Jan 2026, 5.1., 005, 12 AM %Q");
 });
+
+test.each([
+  "{% for i in range(10**9) %}x{% endfor %}",
+  "{% for i in range(10**5) %}{% for j in range(10**5) %}{{ i }}{% endfor %}{% endfor %}",
+  "{% set ns = namespace(x='x') %}{% for i in range(99) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}",
+  "{% set ns = namespace(x='ab') %}{% for i in range(99) %}{% set ns.x = ns.x.replace('a', 'aa') %}{% endfor %}{{ ns.x | length }}",
+  "{{ 'x' * 10**9 }}{{ [1] * 10**9 }}",
+  "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
+  "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x | tojson }}",
+  "{% set ns = namespace(x=[1], y=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% set ns.y = [ns.y, ns.y] %}{% endfor %}{{ ns.x == ns.y }}",
+  "{% set x = range(10**6) | list %}{% for i in x %}{{ x | sort | first }}{% endfor %}",
+  "{{ range(10**6) | map('string') | unique | list | length }}",
+  "{{ [1] | tojson(indent=10**8) }}{{ 'a' | indent(10**8) }}",
+  "{% macro m() %}{% for i in range(1000) %}{{ i }}{% endfor %}{% endmacro %}{% for i in range(10**5) %}{{ m() }}{% endfor %}",
+])("a template that would hang the page is stopped: %s", { timeout: 60_000 }, (template) => {
+  expect(() => render(template, {})).toThrowError(TemplateError);
+});
+
+test("a conversation of a thousand long messages is none of these", () => {
+  const messages = Array.from({ length: 1000 }, (_, idx) => ({ role: idx % 2 ? "assistant" : "user", content: "word ".repeat(400) }));
+  for (const [name, template] of Object.entries(own)) {
+    const steps = rendering(template, { messages });
+    expect(steps[1] ?? "", name).not.toMatch(/stopped/);
+  }
+});

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { toCacheType, toCount, toEngineOptions, toEnginePrompt, toTokens } from "../src/options.js";
+import type { GenerateOptions } from "../src/types.js";
 
 const argument = expect.objectContaining({ code: "argument" });
 
@@ -68,4 +69,19 @@ test("counts are whole and at least 1", () => {
 test("a cache type that is not there is refused before anything is downloaded", () => {
   expect([toCacheType(undefined), toCacheType("q8_0")]).toEqual([undefined, "q8_0"]);
   for (const bad of ["q4_0", "F16", 16, null]) expect(() => toCacheType(bad as "f16")).toThrowError(argument);
+});
+
+test("the form of a text is one of three, and a regex means the whole text", () => {
+  const constraint = (options: GenerateOptions) => toEngineOptions({ seed: 1, ...options }).constraint;
+  expect(constraint({})).toBeUndefined();
+  expect(constraint({ json: true })).toEqual({ kind: "json", text: "{}" });
+  expect(constraint({ json: { type: "null" } })).toEqual({ kind: "json", text: '{"type":"null"}' });
+  expect(constraint({ regex: /^a|b$/i })).toEqual({ kind: "regex", text: "(?i:a|b)" });
+  expect(constraint({ regex: "a+" })).toEqual({ kind: "regex", text: "a+" });
+  expect(constraint({ grammar: 'start: "a"' })).toEqual({ kind: "lark", text: 'start: "a"' });
+  expect(toEngineOptions({ json: true }).editsLogits).toBe("mask");
+  expect(toEngineOptions({ json: true, logitsProcessor: () => {} }).editsLogits).toBe(true);
+  for (const options of [{ json: true, regex: "a" }, { json: 7 }, { json: null }] as unknown as GenerateOptions[]) {
+    expect(() => constraint(options)).toThrowError(argument);
+  }
 });

@@ -109,3 +109,34 @@ test("adapters are loaded, scaled and taken away by number", async () => {
   await expect(model.loadAdapter(Uint8Array.of(1))).rejects.toThrowError(expect.objectContaining({ code: "format" }));
   expect(await (await model.clone()).loadAdapter(file)).toBe(2);
 });
+
+test("a record holds all that makes an answer, and there is none where that would not do", async () => {
+  const { model } = await load();
+  const options = { seed: 1, maxTokens: 3, topK: 5, logitBias: [[3, -1]], bannedTokens: [7], stop: "x", overflow: "shift" } as const;
+  const generation = model.generate("ab", options);
+  expect(generation.record).toBeUndefined();
+  const { tokens } = await generation.finish();
+  expect(generation.record).toMatchObject({
+    model: "0123456789abcdef",
+    build: "pagelm simd128",
+    nCtx: 512,
+    cacheType: "f32",
+    promptTokens: [1, 97, 98],
+    sampler: { seed: 1, topK: 5, logitBias: [[3, -1]], bannedTokens: [7] },
+    maxTokens: 3,
+    stop: ["x"],
+    nKeep: 0,
+    tokens,
+    stopReason: "maxTokens",
+  });
+  const chat = model.chat([{ role: "user", content: "a" }], { template: "{{ messages[0].content }}b", maxTokens: 1 });
+  await chat.finish();
+  expect(chat.record).toMatchObject({ template: "{{ messages[0].content }}b", promptTokens: [97, 98] });
+  const left = model.generate("LONG", { seed: 1 });
+  for await (const _ of left) break;
+  expect(left.record).toMatchObject({ maxTokens: 1, tokens: left.report?.tokens, stopReason: "maxTokens", nKeep: null });
+  for (const odd of [model.resume({ maxTokens: 1 }), model.generate("ab", { maxTokens: 1, logitsProcessor: () => {} })]) {
+    await odd.finish();
+    expect(odd.record).toBeUndefined();
+  }
+});

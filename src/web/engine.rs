@@ -129,6 +129,8 @@ struct Started {
     prompt_tokens: Vec<u32>,
     reused_tokens: usize,
     seed: u32,
+    /// [`Session::hash`].
+    model: u64,
 }
 
 /// What one call of [`Engine::step`] did.
@@ -219,6 +221,7 @@ impl Engine {
             Some(tokens) => (session.prepare(&tokens)?, tokens),
             None => (session.step_back()?, session.tokens().to_vec()),
         };
+        let model = session.hash();
         self.text = TextStream::new();
         (self.stops, self.stopped) = (stops, false);
         if let State::Idle(session) = core::mem::replace(&mut self.state, State::Between) {
@@ -227,7 +230,7 @@ impl Engine {
                 false => Generation::new(session, &tokens, generate)?,
             });
         }
-        Ok(Started { prompt_tokens: tokens, reused_tokens, seed })
+        Ok(Started { prompt_tokens: tokens, reused_tokens, seed, model })
     }
 
     fn pull(&mut self) -> Result<Stepped> {
@@ -393,17 +396,25 @@ impl Engine {
 
     /// Begins a generation in place of the one before. Computes nothing yet.
     pub fn start(&mut self, prompt: &JsValue, options: JsValue) -> JsResult<JsValue> {
-        let Started { prompt_tokens, reused_tokens, seed } = self.begin(prompt, &options).map_err(to_js_error)?;
+        let Started { prompt_tokens, reused_tokens, seed, model } =
+            self.begin(prompt, &options).map_err(to_js_error)?;
         Ok(object(&[
             ("promptTokens", Value::Tokens(&prompt_tokens)),
             ("reusedTokens", Value::Number(reused_tokens as f64)),
             ("seed", Value::Number(seed.into())),
+            ("model", Value::Tokens(&[(model >> 32) as u32, model as u32])),
         ]))
     }
 
     /// Computes a piece of the prompt, or one token, or finds the end. After a step of kind `logits` the next token is chosen
-    /// by `logits`. Text goes into `element`, if there is one.
-    pub fn step(&mut self, logits: Option<Float32Array>, element: Option<Element>) -> JsResult<JsValue> {
+    /// by `logits`. With `allowed` there is no such step: the token is one of those whose bit is set, from the lowest on. Text
+    /// goes into `element`, if there is one.
+    pub fn step(
+        &mut self,
+        logits: Option<Float32Array>,
+        element: Option<Element>,
+        allowed: Option<Vec<u32>>,
+    ) -> JsResult<JsValue> {
         if let Some(logits) = logits {
             let own = self.logits_mut();
             if logits.length() as usize != own.len() {
@@ -411,7 +422,15 @@ impl Engine {
             }
             logits.copy_to(own);
         }
-        let stepped = self.pull().map_err(to_js_error)?;
+        let mut stepped = self.pull().map_err(to_js_error)?;
+        if let (Stepped::Logits, Some(allowed)) = (&stepped, allowed) {
+            for (token, logit) in self.logits_mut().iter_mut().enumerate() {
+                if allowed.get(token / 32).is_none_or(|bits| bits >> (token % 32) & 1 == 0) {
+                    *logit = f32::NEG_INFINITY;
+                }
+            }
+            stepped = self.pull().map_err(to_js_error)?;
+        }
         if let (Some(element), Stepped::Token { text, .. } | Stepped::End { text, .. }) = (element, &stepped) {
             element.append_with_str_1(text)?;
         }

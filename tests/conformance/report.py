@@ -49,6 +49,17 @@ def row(found: dict, in_chromium: set[str]) -> tuple[str, list[str]]:
     return line, [f"{name} in {kind}: {what}" for what in wrong]
 
 
+def put(parts: dict[str, str]) -> None:
+    """Writes each text between the marks of its name."""
+    page = PAGE.read_text()
+    for mark, text in parts.items():
+        start, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
+        before, _, rest = page.partition(start)
+        _, _, after = rest.partition(end)
+        page = f"{before}{start}\n{text}\n\n{end}{after}"
+    PAGE.write_text(page)
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
     results = json.loads((folder / "results.json").read_text())
@@ -61,13 +72,7 @@ def main() -> None:
         "RESULTS": "\n".join([head, *(line for line, _ in rows)]),
         "DEFECTS": "\n".join(["| defect | caught by |", "|---|---|", *(f"| {what} | {n} of {len(models)} models |" for n, what in defects)]),
     }
-    page = PAGE.read_text()
-    for mark, text in parts.items():
-        start, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
-        before, _, rest = page.partition(start)
-        _, _, after = rest.partition(end)
-        page = f"{before}{start}\n{text}\n\n{end}{after}"
-    PAGE.write_text(page)
+    put(parts)
     wrong = [what for _, all_wrong in rows for what in all_wrong]
     if wrong:
         raise SystemExit("\n".join(wrong))

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::stages::Stages;
 use crate::wasm::{self, TARGET, VARIANTS};
-use crate::{bench, node, opcodes, shell, size, web};
+use crate::{bench, grammar, node, opcodes, shell, size, web};
 
 /// Runs every check, and fails if one of them does.
 pub fn run() -> Result<()> {
@@ -34,7 +34,8 @@ fn lint_wasm() -> Result<()> {
     wasm::add_target(TARGET)?;
     VARIANTS.iter().try_for_each(|variant| {
         shell::run(variant.cargo("clippy", TARGET).args(["--package", "pagelm", "--lib", "--", "-D", "warnings"]))
-    })
+    })?;
+    grammar::lint()
 }
 
 fn document() -> Result<()> {

@@ -53,6 +53,9 @@ pub fn run(options: &Options) -> Result<()> {
         return shell::run(compare.arg("--only").args(&options.only));
     }
     shell::run(&mut compare)?;
+    let mut quantized = script(&python, "quantized.py");
+    quantized.arg(&files).arg("--engine").arg(&engine).arg("--llama").arg(&llama);
+    shell::run(quantized.arg("--quantizer").arg(paths::target().join("bench/llama.cpp/bin/llama-quantize")))?;
     in_chromium(&files, &engine)?;
     plant(&files, &python)
 }

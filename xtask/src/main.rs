@@ -11,6 +11,7 @@ mod conformance;
 mod defects;
 mod fresh;
 mod fuzz;
+mod grammar;
 mod node;
 mod opcodes;
 mod paths;
@@ -55,7 +56,7 @@ enum Command {
         #[arg(long)]
         train: bool,
     },
-    /// Measure this engine beside its peers in one browser, and native llama.cpp (about half an hour)
+    /// Measure this engine beside its peers in one browser, and native llama.cpp (about an hour)
     Bench(bench::Options),
     /// Give the engine damaged files and odd texts, for hours (needs a nightly toolchain)
     Fuzz(fuzz::Options),

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::{fresh, node, paths, wasm};
+use crate::{fresh, grammar, node, paths, wasm};
 
 /// Everything, up to the static folder www/dist.
 pub fn build() -> Result<()> {
     node::require()?;
     wasm::build()?;
+    grammar::build()?;
     node::install_packages()?;
     build_package()?;
     build_pages()
@@ -21,6 +22,7 @@ pub fn build_package() -> Result<()> {
     // The engine's glue, made small along with the rest, is new whenever the engine is.
     let mut inputs = vec![paths::pkg(), paths::root().join("package-lock.json")];
     inputs.extend(wasm::VARIANTS.iter().map(wasm::Variant::named_module));
+    inputs.push(grammar::files()[0].clone());
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     if fresh::is_fresh(&[&outputs[0], &outputs[1]], &inputs) {
         return Ok(());

@@ -92,6 +92,8 @@ const ISOLATE = `<!doctype html><meta charset="utf-8"><link rel="icon" href="dat
 export class Server {
   /** The path of every request, in order. */
   readonly requests: string[] = [];
+  /** Paths at which nothing is found. */
+  missing: RegExp | undefined;
   /** How many answers the other side did not wait for. */
   nAbandoned = 0;
   #isolated = false;
@@ -148,6 +150,7 @@ export class Server {
     response.on("close", () => {
       if (!response.writableFinished) this.nAbandoned += 1;
     });
+    if (this.missing?.test(path)) return status(404)(response, new Uint8Array());
     const offer = this.#offers.get(path);
     if (offer) return this.#send(response, offer.file, offer.behaviour);
     if (path === "/blank/") return void response.setHeader("content-type", "text/html").end(BLANK);

@@ -1,7 +1,10 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Page } from "puppeteer-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { launch, openBlank, type Running } from "../src/browser.js";
+import * as gguf from "../src/gguf.js";
 import * as native from "../src/native.js";
 import { storyModel } from "../src/paths.js";
 import { Server } from "../src/server.js";
@@ -13,6 +16,7 @@ describe("what a session remembers, in Chromium", () => {
   let running: Running;
   let page: Page;
   let url: string;
+  const folder = mkdtempSync(join(tmpdir(), "pagelm-uses-"));
 
   beforeAll(async () => {
     server = await Server.start({ isolated: true });
@@ -23,6 +27,7 @@ describe("what a session remembers, in Chromium", () => {
   afterAll(async () => {
     await running?.close();
     server?.stop();
+    rmSync(folder, { recursive: true, force: true });
   });
 
   const samplings = [
@@ -44,7 +49,9 @@ describe("what a session remembers, in Chromium", () => {
         const { Model } = window.pagelm;
         const model = await Model.load(url, { threads: 2 });
         const with_ = (maxTokens: number) => ({ ...(sampling as object), maxTokens, seed: 77 });
-        const first = await model.generate(prompt, with_(25)).finish();
+        const generation = model.generate(prompt, with_(25));
+        const first = await generation.finish();
+        const record = JSON.stringify(generation.record);
         const saved = await model.save();
         const copy = await model.clone();
         const resumed = await model.resume(with_(35)).finish();
@@ -67,12 +74,18 @@ describe("what a session remembers, in Chromium", () => {
           guessed: guessed.tokens,
           damaged,
           empty,
+          record,
         };
       },
       url,
       PROMPT,
       sampling,
     );
+    // the native command makes the page's answer again by its record
+    const file = join(folder, "record.json");
+    writeFileSync(file, seen.record);
+    const replayed = JSON.parse(await native.native("generate", "--model", storyModel, "--replay", file, "--json"));
+    expect(replayed.tokens).toEqual(seen.first);
     const [whole, next] = await Promise.all(
       ["77", "78"].map((seed) => native.generate(storyModel, PROMPT, "--n-predict", "60", "--seed", seed, ...args)),
     );
@@ -83,6 +96,59 @@ describe("what a session remembers, in Chromium", () => {
     expect(seen.reused).toEqual([-1, -1]);
     expect(seen.guessed).toEqual(tokens);
     expect([seen.damaged, seen.empty]).toEqual(["format", "argument"]);
+  });
+
+  test("adapters give the text of the native command, and leave nothing behind", async () => {
+    const tensors: { name: string; shape: number[] }[] = JSON.parse(await native.native("inspect", storyModel, "--json")).tensors;
+    const adapter = (part: string, seed: number) => {
+      const [columns, rows] = tensors.find(({ name }) => name === part)?.shape as [number, number];
+      const halves = [[columns, 4], [4, rows]].map((shape, idx) => ({ name: `${part}.lora_${"ab"[idx]}`, shape, format: gguf.F32 }));
+      const metadata = new Map<string, gguf.Value>([
+        ["general.architecture", { str: "llama" }],
+        ["adapter.type", { str: "lora" }],
+        ["adapter.lora.alpha", { f32: 256 }],
+      ]);
+      return gguf.toBytes({ magic: "GGUF", version: 3, metadata, tensors: halves }, seed);
+    };
+    const adapters = [adapter("blk.0.attn_q.weight", 1), adapter("blk.1.ffn_down.weight", 2)];
+    const files = adapters.map((bytes, idx) => {
+      writeFileSync(join(folder, `${idx}.gguf`), bytes);
+      return server.offer(`${idx}.gguf`, bytes);
+    });
+    const seen = await page.evaluate(
+      async (url, prompt, files) => {
+        const model = await window.pagelm.Model.load(url, { threads: 2 });
+        const write = async () => (await model.generate(prompt, { maxTokens: 40, seed: 3 }).finish()).tokens;
+        const before = await write();
+        for (const file of files) await model.loadAdapter(new Uint8Array(await (await fetch(file)).arrayBuffer()));
+        const loaded = await write();
+        await model.setAdapters([[0, 0.5], [1, -2]]);
+        const both = await write();
+        const saved = await model.save();
+        await model.setAdapters([[1, 1]]);
+        const foreign = await model.restore(saved).catch((e) => e.code);
+        const one = await write();
+        await model.setAdapters([]);
+        const after = await write();
+        const wrong = await model.loadAdapter(new Uint8Array(99)).catch((e) => e.code);
+        model.dispose();
+        return { before, loaded, both, one, after, foreign, wrong };
+      },
+      url,
+      PROMPT,
+      files,
+    );
+    const args = ["--n-predict", "40", "--seed", "3"];
+    const [plain, both, one] = await Promise.all(
+      [[], ["0.gguf=0.5", "1.gguf=-2"], ["1.gguf=1"]].map((loras) =>
+        native.generate(storyModel, PROMPT, ...args, ...loras.flatMap((lora) => ["--lora", join(folder, lora)])),
+      ),
+    );
+    expect([seen.before, seen.loaded, seen.after]).toEqual([plain?.tokens, plain?.tokens, plain?.tokens]);
+    expect([seen.both, seen.one]).toEqual([both?.tokens, one?.tokens]);
+    expect(seen.both).not.toEqual(seen.before);
+    expect(seen.one).not.toEqual(seen.both);
+    expect([seen.foreign, seen.wrong]).toEqual(["argument", "format"]);
   });
 
   test("a text that shifts, scores, vectors, stop strings and edited logits", async () => {
