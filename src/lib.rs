@@ -14,6 +14,7 @@ pub mod tokenizer;
 pub mod model;
 pub mod sampler;
 pub mod session;
+pub mod inspect;
 #[cfg(target_arch = "wasm32")]
 pub mod web;
 

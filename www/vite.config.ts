@@ -38,6 +38,11 @@ function page(): Plugin {
 export default defineConfig({
   base: "./", // any sub-path of any host
   plugins: [models(), cards(), page()],
-  build: { target: "es2022", modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
+  build: {
+    target: "es2022",
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0,
+    rolldownOptions: { input: [here("index.html"), here("learn/index.html")] },
+  },
   worker: { format: "es" }, // the worker loads one of two engines
 });

@@ -92,6 +92,20 @@ export interface Engine {
   adapt(file: Uint8Array | undefined, scales: Float32Array): void;
   /** What the model makes of tokens, from an empty cache. */
   measure(tokens: Uint32Array, what: Measure): Float32Array<ArrayBuffer>;
+  /** Records sites, by their numbers, of a text, each into an array of its own. */
+  trace(
+    tokens: Uint32Array,
+    sites: Uint32Array,
+    layers: Uint32Array,
+    heads: Uint32Array,
+    positions: Uint32Array,
+  ): Float32Array<ArrayBuffer>[];
+  /** What the output head makes of residual streams: n × nEmbd to n × nVocab. */
+  project(vectors: Float32Array): Float32Array<ArrayBuffer>;
+  /** Puts interventions in place of those that there are: 8 numbers and values of each, one behind the other. */
+  intervene(list: readonly (Uint32Array | Float32Array)[]): void;
+  /** Every step of a textbook's block, one behind the other. */
+  textbookBlock(shape: Uint32Array, values: Float32Array): Float32Array<ArrayBuffer>;
   /** The text with its keys and values and its sampler's state. Ends what is running. */
   save(): Uint8Array<ArrayBuffer>;
   /** Puts a saved text in place of this one; its tokens. */
@@ -103,9 +117,9 @@ export interface Engine {
 
 /**
  * `logits`: n_tokens × n_vocab; `score`: ln p of each token after those before it, from the second on; `mean` and `last`: one
- * vector of length 1, pooled in that way.
+ * vector of length 1, pooled in that way; `embeddings`: n_tokens × n_embd.
  */
-export type Measure = "logits" | "score" | "mean" | "last";
+export type Measure = "logits" | "score" | "mean" | "last" | "embeddings";
 
 /** Every token of a model. */
 export interface Vocabulary {

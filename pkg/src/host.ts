@@ -98,6 +98,22 @@ export class Host {
         const values = this.#idle().measure(request.tokens, request.what);
         return this.#post({ type: "measured", id, values }, [values.buffer]);
       }
+      case "trace": {
+        const { tokens, sites, layers, heads, positions } = request;
+        const arrays = this.#idle().trace(tokens, sites, layers, heads, positions);
+        return this.#post({ type: "traced", id, arrays }, arrays.map((array) => array.buffer));
+      }
+      case "project": {
+        const values = this.#idle().project(request.vectors);
+        return this.#post({ type: "measured", id, values }, [values.buffer]);
+      }
+      case "block": {
+        const values = this.#ready().textbookBlock(request.shape, request.values);
+        return this.#post({ type: "measured", id, values }, [values.buffer]);
+      }
+      case "intervene":
+        this.#idle().intervene(request.list);
+        return this.#post({ type: "done", id });
       case "save": {
         const saved = this.#idle().save();
         return this.#post({ type: "saved", id, saved }, [saved.buffer]);

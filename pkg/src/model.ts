@@ -7,6 +7,8 @@ import { type Prompt, toCacheType, toCount, toThreads, toTokenRanges, toTokens, 
 import type { Response } from "./protocol.js";
 import { toSourceRef } from "./source.js";
 import { startHelpers, startWorker } from "./spawn.js";
+import { type BlockSteps, type TextbookBlock, toBlock, toSteps } from "./textbook.js";
+import { type Intervening, type Intervention, toSelection, toTrace, toWireIntervention, type Trace, type TraceOptions } from "./trace.js";
 import type {
   BenchmarkOptions,
   BenchmarkReport,
@@ -69,6 +71,8 @@ export class Model {
     generate: (tokens, options, template) => new Generation(this.#owner, tokens, options, template),
     text: [],
   };
+  /** What is installed, by those who installed it. */
+  readonly #interventions = new Map<object, (Uint32Array | Float32Array)[]>();
 
   private constructor(connection: Connection, info: ModelInfo, clone = 0, shared: Shared = { clone: 0 }) {
     this.#connection = connection;
@@ -335,6 +339,90 @@ export class Model {
    */
   async logits(tokens: Uint32Array | readonly number[]): Promise<Float32Array> {
     return this.#measure(toTokens(tokens), "logits");
+  }
+
+  /**
+   * Records what the model computes of a text at named steps of its one forward pass, with the interventions that are
+   * installed. Empties the cache.
+   *
+   * # Errors
+   * `argument` for what the model does not have, `unsupported` for a site that it does not pass, `limit` for more than 64 Mi
+   * values or a text that does not fit, `busy`.
+   */
+  async trace(text: Prompt, options: TraceOptions): Promise<Trace> {
+    const tokens = await this.#tokensOf(text);
+    const selection = toSelection(options, this.info, tokens.length);
+    return this.#exclusively(async () => {
+      const { arrays } = await this.#connection.ask({ type: "trace", tokens, ...selection }, "traced");
+      return toTrace(tokens, selection, arrays);
+    });
+  }
+
+  /**
+   * The logits that the last norm and the output head make of residual streams, up to 64 at a time: of `l_out` of a layer, what
+   * the model would say there (the logit lens). n × nEmbd numbers become n × nVocab.
+   *
+   * # Errors
+   * `argument` for another length, `busy`.
+   */
+  async project(vectors: Float32Array): Promise<Float32Array> {
+    return this.#exclusively(async () => (await this.#connection.ask({ type: "project", vectors }, "measured")).values);
+  }
+
+  /**
+   * The embedding of each of these tokens, as the first layer gets it: tokens.length × nEmbd.
+   *
+   * # Errors
+   * `argument` where a token is not in the vocabulary, `busy`.
+   */
+  async embeddings(tokens: Uint32Array | readonly number[]): Promise<Float32Array> {
+    return this.#measure(toTokens(tokens), "embeddings");
+  }
+
+  /**
+   * Installs changes in the forward pass, beside those that are there: everything that this model computes from now on has
+   * them, until they are disposed of. They are made in the order in which they were installed.
+   *
+   * # Errors
+   * `argument` for a place or value that the model does not have, `unsupported` for a site that it does not pass, `busy`.
+   */
+  async intervene(list: readonly Intervention[]): Promise<Intervening> {
+    const [handle, wire] = [{}, list.flatMap((one) => toWireIntervention(one, this.info))];
+    this.#interventions.set(handle, wire);
+    try {
+      await this.#sendInterventions();
+    } catch (thrown) {
+      this.#interventions.delete(handle);
+      throw thrown;
+    }
+    return {
+      dispose: async () => {
+        if (!this.#interventions.delete(handle)) return;
+        try {
+          await this.#sendInterventions();
+        } catch (thrown) {
+          if (!this.#connection.ended) this.#interventions.set(handle, wire);
+          throw thrown;
+        }
+      },
+    };
+  }
+
+  /**
+   * Computes a block of the first Transformer (multi-head attention, add & norm, feed-forward with ReLU, add & norm) of the
+   * weights that are given, with every step of it, by the engine's kernels. It uses nothing of this model.
+   *
+   * # Errors
+   * `argument` where the numbers do not fit each other, or for more than 64 tokens or 1024 columns.
+   */
+  async textbookBlock(block: TextbookBlock): Promise<BlockSteps> {
+    const { values } = await this.#connection.ask({ type: "block", ...toBlock(block) }, "measured");
+    return toSteps(block, values);
+  }
+
+  async #sendInterventions(): Promise<void> {
+    const list = [...this.#interventions.values()].flat();
+    await this.#exclusively(() => this.#connection.ask({ type: "intervene", list }, "done"));
   }
 
   /**

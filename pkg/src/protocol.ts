@@ -11,6 +11,7 @@
  * benchmark  → benchmarked                              (or stopped, after a cancel)
  * tokenize   → tokens     detokenize → text     measure → measured     vocabulary → vocabulary
  * save       → saved      restore → tokens      clone → cloned     adapt → adapted
+ * trace      → traced     project, block → measured     intervene → done
  *   use, drop  which of the clones all further requests are for; that one is no longer needed
  * any of them → failed
  * ```
@@ -35,6 +36,9 @@ export interface EngineChoices {
 /** What a generation took, and how its guesses went. */
 export type Measured = Pick<Report, "prefillMs" | "decodeMs" | "proposedTokens" | "acceptedTokens">;
 
+/** What is to be recorded, by numbers. */
+export type Selected = Record<"sites" | "layers" | "heads" | "positions", Uint32Array>;
+
 /** From the page to the worker. */
 export type Request =
   | ({ type: "load"; id: number; source: SourceRef } & EngineChoices)
@@ -47,6 +51,10 @@ export type Request =
   | { type: "chosen"; id: number; logits: Float32Array<ArrayBuffer> }
   | { type: "measure"; id: number; tokens: Uint32Array; what: Measure }
   | { type: "vocabulary"; id: number }
+  | ({ type: "trace"; id: number; tokens: Uint32Array } & Selected)
+  | { type: "project"; id: number; vectors: Float32Array }
+  | { type: "block"; id: number; shape: Uint32Array; values: Float32Array }
+  | { type: "intervene"; id: number; list: (Uint32Array | Float32Array)[] }
   | { type: "save"; id: number }
   | { type: "restore"; id: number; saved: Uint8Array }
   | { type: "clone"; id: number }
@@ -70,6 +78,8 @@ export type Response =
   | { type: "text"; id: number; text: string }
   | { type: "vocabulary"; id: number; vocabulary: Vocabulary }
   | { type: "measured"; id: number; values: Float32Array<ArrayBuffer> }
+  | { type: "traced"; id: number; arrays: Float32Array<ArrayBuffer>[] }
+  | { type: "done"; id: number }
   | { type: "saved"; id: number; saved: Uint8Array<ArrayBuffer> }
   | { type: "cloned"; id: number; clone: number }
   | { type: "adapted"; id: number }

@@ -87,6 +87,15 @@ const stories = [
     "the lamp, and it shone, and far out on the water a small boat turned towards home.",
 ];
 
+/** Logits that like the letters from a on, the earlier the more. */
+function letters(n: number, nVocab: number, size: number): Float32Array<ArrayBuffer> {
+  const logits = new Float32Array(n * nVocab).fill(-20);
+  for (let row = 0; row < n; row += 1) {
+    for (let letter = 0; letter < 26; letter += 1) logits[row * nVocab + 97 + ((letter + row) % 26)] = (5 - letter / 3) * size;
+  }
+  return logits;
+}
+
 class FakeEngine implements Engine {
   readonly #fileBytes: number;
   readonly #nCtx: number;
@@ -101,6 +110,7 @@ class FakeEngine implements Engine {
   #last: number[] = [];
   #editing = false;
   #nAlternatives = 0;
+  #interventions: readonly (Uint32Array | Float32Array)[] = [];
 
   constructor(fileBytes: number, nCtx: number, cacheType: CacheType) {
     this.#cacheType = cacheType;
@@ -231,8 +241,60 @@ class FakeEngine implements Engine {
   }
 
   measure(tokens: Uint32Array, what: Measure): Float32Array<ArrayBuffer> {
+    if (what === "embeddings") {
+      const { nEmbd } = this.info();
+      return Float32Array.from({ length: tokens.length * nEmbd }, (_, idx) => Math.sin((tokens[Math.floor(idx / nEmbd)] as number) * ((idx % nEmbd) + 1)));
+    }
     if (what === "score") return Float32Array.from(tokens.subarray(1), () => -Math.LN2);
     return what === "logits" ? Float32Array.from(tokens) : Float32Array.of(what === "mean" ? 1 : 0, tokens.length);
+  }
+
+  trace(
+    tokens: Uint32Array,
+    sites: Uint32Array,
+    layers: Uint32Array,
+    heads: Uint32Array,
+    positions: Uint32Array,
+  ): Float32Array<ArrayBuffer>[] {
+    const { nEmbd, nVocab } = this.info();
+    // each intervention takes a tenth of everything
+    const size = 0.9 ** (this.#interventions.length / 2);
+    return [...sites].map((site) => {
+      if (site === 11) throw coded("unsupported", "this model has no ffn_gate");
+      if (site === 17) return letters(positions.length, nVocab, size);
+      const isOne = site === 0 || site === 16;
+      if (site !== 5 && site !== 6) {
+        const at = (idx: number) => Math.sin(1 + Math.floor(idx / nEmbd) * 7 + (idx % nEmbd)) * size;
+        return Float32Array.from({ length: (isOne ? 1 : layers.length) * positions.length * nEmbd }, (_, idx) => at(idx));
+      }
+      // of all positions up to its own, those near the head's number count double
+      const rows = [...layers].flatMap(() => [...heads].flatMap((head) => [...positions].map((end) => ({ head, end }))));
+      const weight = (idx: number, { head, end }: { head: number; end: number }): number => (idx > end ? 0 : idx % 6 === head ? 2 : 1);
+      return Float32Array.from(
+        rows.flatMap((row) => {
+          const weights = Array.from(tokens, (_, idx) => weight(idx, row));
+          const sum = weights.reduce((a, b) => a + b, 0);
+          return weights.map((one) => (one / sum) * size);
+        }),
+      );
+    });
+  }
+
+  project(vectors: Float32Array): Float32Array<ArrayBuffer> {
+    const { nEmbd, nVocab } = this.info();
+    return letters(vectors.length / nEmbd, nVocab, 1 + Math.abs(vectors[0] ?? 0));
+  }
+
+  textbookBlock([t = 0, d = 0, h = 0, f = 0]: Uint32Array, values: Float32Array): Float32Array<ArrayBuffer> {
+    if (d % h !== 0) throw coded("argument", "heads must divide the width");
+    // the input again and again
+    const n = 10 * t * d + 2 * t * f + 2 * h * t * t;
+    return Float32Array.from({ length: n }, (_, idx) => values[1 + (idx % (t * d))] as number);
+  }
+
+  intervene(list: readonly (Uint32Array | Float32Array)[]): void {
+    if (list.some((numbers) => numbers.length === 8 && numbers[1] === 99)) throw coded("argument", "this model has no such place");
+    this.#interventions = list;
   }
 
   save(): Uint8Array<ArrayBuffer> {

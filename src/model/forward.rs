@@ -80,6 +80,29 @@ pub fn forward<'s>(
     Ok(&scratch.logits[..n_wanted * model.config.n_vocab])
 }
 
+/// The logits that the last norm and the output head make of residual streams: of those after the last layer, the model's own;
+/// of others, what it would say there (the logit lens).
+///
+/// # Shapes
+/// `x` \[n × D\], at most [`MAX_BATCH`] and the scratch's context of them; the logits \[n × V\]
+///
+/// # Errors
+/// `Argument` for another length; `Limit` where there is no memory for the logits.
+pub fn project<'s>(model: &Model, cache: &mut KvCache, scratch: &'s mut Scratch, x: &[f32]) -> Result<&'s [f32]> {
+    let (d, v) = (model.config.n_embd, model.config.n_vocab);
+    let n = x.len() / d;
+    if n == 0 || x.len() % d != 0 || x.len() > scratch.x.len() {
+        return Err(Error::Argument(format!("1 to {MAX_BATCH} vectors of {d} values are projected at a time")));
+    }
+    scratch.reserve_logits(n, v)?;
+    scratch.x[..x.len()].copy_from_slice(x);
+    let pool = &*Arc::clone(scratch.pool());
+    let config = &model.config;
+    Pass { model, config, cache, s: scratch, pool, n_tokens: n, n_past: 0, tap: None }.output(n);
+    scratch.n_logits = n;
+    Ok(&scratch.logits[..n * v])
+}
+
 fn check(model: &Model, cache: &KvCache, tokens: &[u32], n_past: usize) -> Result<()> {
     if tokens.is_empty() || tokens.len() > MAX_BATCH {
         return Err(Error::Argument(format!("a call takes 1 to {MAX_BATCH} tokens; this one has {}", tokens.len())));
@@ -109,10 +132,13 @@ pub(super) struct Pass<'a, 't> {
 /// Calls the tap, if there is one.
 #[inline(always)]
 pub(super) fn visit(tap: &mut Option<&mut dyn Tap>, place: Place, data: &mut [f32]) {
-    if let Some(tap) = tap {
+    if let (true, Some(tap)) = (TAPS, tap) {
         tap.visit(place, data);
     }
 }
+
+/// Whether taps are compiled in: they are, but where their cost is measured.
+pub(super) const TAPS: bool = !cfg!(feature = "without-taps");
 
 /// out = weight · x + bias, for T inputs. The one place where activations meet a matrix, and so where adapters go.
 pub(super) fn linear(linear: &Linear, out: &mut [f32], x: &[f32], inputs: &mut Inputs, pool: &Pool) {
@@ -157,6 +183,14 @@ pub(super) fn by_rows(pool: &Pool, out: &mut [f32], width: usize, work_per_row: 
     });
 }
 
+impl Model {
+    /// A token's row of `token_embd`, scaled where the architecture scales it: \[D\].
+    pub(crate) fn embedding(&self, token: u32, row: &mut [f32]) {
+        self.token_embd.row(token as usize, row);
+        scale(row, self.config.embedding_scale);
+    }
+}
+
 impl Pass<'_, '_> {
     pub fn place(&self, site: Site, layer: usize) -> Place {
         Place { site, layer, position: self.n_past, head: 0 }
@@ -165,8 +199,7 @@ impl Pass<'_, '_> {
     fn embed(&mut self, tokens: &[u32]) {
         let d = self.config.n_embd;
         for (t, (x, token)) in self.s.x.chunks_exact_mut(d).zip(tokens).enumerate() {
-            self.model.token_embd.row(*token as usize, x);
-            scale(x, self.config.embedding_scale);
+            self.model.embedding(*token, x);
             if let Some(positions) = &self.model.position_embd {
                 positions.row(self.n_past + t, &mut self.s.branch[..d]);
                 kernels::add(x, &self.s.branch[..d]);

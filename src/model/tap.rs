@@ -1,5 +1,8 @@
 //! Places in the forward pass where someone may look, or put a hand in.
 
+use super::weights::Model;
+use crate::error::{Error, Result};
+
 /// A named step of the forward pass. Names and meaning are llama.cpp's, so that a comparison is a join on (name, layer).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Site {
@@ -45,6 +48,56 @@ pub enum Site {
 }
 
 impl Site {
+    /// All of them, in order of computation.
+    pub const ALL: [Site; 18] = [
+        Site::InpEmbd,
+        Site::AttnNorm,
+        Site::Qcur,
+        Site::Kcur,
+        Site::Vcur,
+        Site::Kq,
+        Site::KqSoftMax,
+        Site::KqvOut,
+        Site::AttnOut,
+        Site::FfnInp,
+        Site::FfnNorm,
+        Site::FfnGate,
+        Site::FfnUp,
+        Site::FfnAct,
+        Site::FfnOut,
+        Site::LOut,
+        Site::ResultNorm,
+        Site::ResultOutput,
+    ];
+
+    /// Whether every layer passes it.
+    pub fn is_in_layers(self) -> bool {
+        !matches!(self, Site::InpEmbd | Site::ResultNorm | Site::ResultOutput)
+    }
+
+    /// How many values a token has there; `None` at `Kq` and `KqSoftMax`, where that grows with its position.
+    ///
+    /// # Errors
+    /// `Unsupported` where this model does not pass the site.
+    pub fn width(self, model: &Model) -> Result<Option<usize>> {
+        let config = model.config();
+        let is_gated = || !config.fused_gate && model.layers.iter().all(|layer| layer.ffn_gate.is_some());
+        Ok(Some(match self {
+            Site::Kq | Site::KqSoftMax => return Ok(None),
+            Site::Qcur | Site::KqvOut => config.n_q(),
+            Site::Kcur | Site::Vcur => config.n_kv(),
+            Site::FfnUp | Site::FfnAct | Site::FfnGate
+                if config.experts.is_some() || (self == Site::FfnGate && !is_gated()) =>
+            {
+                return Err(Error::Unsupported(format!("this model has no {}", self.name())));
+            }
+            Site::FfnUp => config.n_ff << u32::from(config.fused_gate),
+            Site::FfnGate | Site::FfnAct => config.n_ff,
+            Site::ResultOutput => config.n_vocab,
+            _ => config.n_embd,
+        }))
+    }
+
     /// llama.cpp's name.
     pub fn name(self) -> &'static str {
         match self {

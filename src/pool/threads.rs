@@ -35,8 +35,12 @@ const OWNER_SPINS: u32 = 4_000_000;
 /// some hundredths of a second, at most some tenths. A helper that was only late (its code was still being compiled) is
 /// soon back, and one whose processor is taken costs a few hundredths.
 const ALONE: [u32; 2] = [1 << 18, 1 << 22];
-/// Jobs without such a wait after which the next one counts as the first.
-const CALM: u32 = 1 << 12;
+/// Work without such a wait, in thousands of multiply-adds, after which the next wait makes nobody work alone: something
+/// else ran for a moment, as it does a few times a second on any machine, and costs less than helpers bring in between.
+/// That is a hundredth of a second of prefill, several times what a process that keeps the core would leave.
+const CALM: u32 = 1 << 19;
+/// What a job counts for at least: products with one input wait for memory.
+const SHORT_JOB: u32 = CALM / 512;
 
 /// Threads that work together. See [`crate::pool`].
 #[derive(Debug, Default)]
@@ -79,7 +83,7 @@ struct Pauses {
     left: AtomicU32,
     /// How long the last pause was; 0 after calm.
     last: AtomicU32,
-    /// Jobs since the last wait.
+    /// Work given to several since the last wait, in thousands of multiply-adds.
     calm: AtomicU32,
 }
 
@@ -136,13 +140,8 @@ impl Pool {
 
     /// Threads that the next job, of so many multiply-adds, can count on.
     pub(super) fn n_ready(&self, work: usize) -> usize {
-        let left = self.pauses.left.load(Relaxed);
-        if left > 0 {
-            let work = u32::try_from(work / 1000).unwrap_or(u32::MAX);
-            self.pauses.left.store(left.saturating_sub(work.max(1)), Relaxed);
-            return 1;
-        }
-        self.n_threads()
+        let work = u32::try_from(work / 1000).unwrap_or(u32::MAX);
+        if self.pauses.is_over(work) { self.n_threads() } else { 1 }
     }
 
     /// Has `work` done for 0 .. `n_parts`, each once.
@@ -215,7 +214,7 @@ impl Pool {
     fn wait_for_helpers(&self) {
         let is_done = || self.unfinished.load(SeqCst) == 0;
         if spin_until(OWNER_SPINS, is_done) {
-            return self.pauses.note_calm();
+            return;
         }
         self.pauses.begin();
         let mut guard = self.lock();
@@ -232,16 +231,21 @@ impl Pool {
 }
 
 impl Pauses {
-    fn note_calm(&self) {
-        let calm = self.calm.load(Relaxed).saturating_add(1);
-        self.calm.store(calm, Relaxed);
-        if calm == CALM {
-            self.last.store(0, Relaxed);
+    /// Whether several may do the next job, which is counted.
+    fn is_over(&self, work: u32) -> bool {
+        let left = self.left.load(Relaxed);
+        if left > 0 {
+            self.left.store(left.saturating_sub(work.max(1)), Relaxed);
+            return false;
         }
+        let calm = self.calm.load(Relaxed).saturating_add(work.max(SHORT_JOB));
+        self.calm.store(calm, Relaxed);
+        true
     }
 
     fn begin(&self) {
-        let length = (2 * self.last.load(Relaxed)).clamp(ALONE[0], ALONE[1]);
+        let was_calm = self.calm.load(Relaxed) >= CALM;
+        let length = if was_calm { 0 } else { (2 * self.last.load(Relaxed)).clamp(ALONE[0], ALONE[1]) };
         self.last.store(length, Relaxed);
         self.left.store(length, Relaxed);
         self.calm.store(0, Relaxed);
@@ -341,8 +345,17 @@ mod tests {
         }
         pool.n_ready(1_000_000);
         assert_eq!(pool.n_ready(1), 2);
-        (0..CALM).for_each(|_| pool.pauses.note_calm());
+    }
+
+    #[test]
+    fn a_wait_now_and_then_makes_nobody_work_alone() {
+        let pool = Pool { n_helpers: AtomicUsize::new(1), ..Pool::new(4) };
+        for _ in 0..3 {
+            (0..CALM / SHORT_JOB).for_each(|_| assert_eq!(pool.n_ready(1), 2));
+            pool.pauses.begin();
+            assert_eq!(pool.n_ready(1), 2);
+        }
         pool.pauses.begin();
-        assert_eq!(pool.pauses.left.load(Relaxed), ALONE[0]);
+        assert_eq!(pool.n_ready(1), 1);
     }
 }

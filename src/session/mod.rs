@@ -6,13 +6,17 @@ mod drafts;
 mod generation;
 mod measures;
 mod saved;
+mod taps;
 
 pub use drafts::{Drafted, MAX_DRAFT, Speculation};
 pub use generation::{GenerateOptions, Generation, Overflow, Step, StopReason};
 pub use measures::{Pooling, ln_softmax};
 
 use crate::error::{Error, Result};
-use crate::model::{Adapter, CacheType, Config, KvCache, MAX_BATCH, Model, Scratch, Tap, Want, can_shift, forward};
+use crate::model::{
+    Adapter, CacheType, Config, Interfering, Intervention, KvCache, MAX_BATCH, Model, Scratch, Tap, Want, can_shift,
+    forward,
+};
 use crate::pool::Pool;
 use crate::sampler::SamplerState;
 use std::sync::Arc;
@@ -38,6 +42,8 @@ pub struct Session {
     n_own: usize,
     /// Where the sampler of the last generation stands.
     sampler: Option<SamplerState>,
+    /// See [`set_interventions`](Session::set_interventions).
+    interventions: Vec<Intervention>,
 }
 
 impl Session {
@@ -75,6 +81,7 @@ impl Session {
             foreseen: Vec::new(),
             n_own: usize::MAX,
             sampler: None,
+            interventions: Vec::new(),
             model,
         })
     }
@@ -307,8 +314,10 @@ impl Session {
             return Err(Error::Argument("nothing is pending: accept a token first".into()));
         }
         self.append(draft)?;
-        let Session { model, cache, scratch, tokens, n_past, .. } = self;
-        let done = forward(model, cache, scratch, &tokens[*n_past..], *n_past, Want::All, None).map(|_| ());
+        let Session { model, cache, scratch, tokens, n_past, interventions, .. } = self;
+        let mut own = Interfering { model, list: interventions, then: None };
+        let tap = own.tap();
+        let done = forward(model, cache, scratch, &tokens[*n_past..], *n_past, Want::All, tap).map(|_| ());
         tokens.truncate(n_text);
         done?;
         self.n_past = n_text;
@@ -331,10 +340,12 @@ impl Session {
         self.scratch.reserve_logits(n + 1, self.model.config().n_vocab)
     }
 
-    fn run(&mut self, tokens: &[u32], want: Want, tap: Option<&mut dyn Tap>) -> Result<&[f32]> {
+    pub(crate) fn run(&mut self, tokens: &[u32], want: Want, tap: Option<&mut dyn Tap>) -> Result<&[f32]> {
         self.append(tokens)?;
-        let Session { model, cache, scratch, tokens, n_past, foreseen, .. } = self;
+        let Session { model, cache, scratch, tokens, n_past, foreseen, interventions, .. } = self;
         let end = tokens.len().min(*n_past + MAX_BATCH);
+        let mut own = Interfering { model, list: interventions, then: tap };
+        let tap = own.tap();
         let logits = forward(model, cache, scratch, &tokens[*n_past..end], *n_past, want, tap)?;
         *n_past = end;
         foreseen.clear();

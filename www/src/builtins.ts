@@ -35,8 +35,8 @@ export function keyOf({ builtin }: BuiltinShelf): string {
   return builtin.file.replace(/\.gguf$/, "");
 }
 
-/** Where models.json is, and what it names. */
-export const home = () => new URL("models/models.json", document.baseURI);
+/** Where models.json is, and what it names; a page in a folder says the way back on its root element. */
+export const home = () => new URL(`${document.documentElement.dataset.home ?? ""}models/models.json`, document.baseURI);
 
 /**
  * Reads the list of models that this site offers.

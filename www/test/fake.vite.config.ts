@@ -21,7 +21,7 @@ export default mergeConfig(real, {
   build: {
     emptyOutDir: true,
     minify: false,
-    rolldownOptions: { input: [here("../index.html"), here("plain.html")] },
+    rolldownOptions: { input: [here("plain.html")] }, // beside those of the real one
   },
   logLevel: "warn",
 });

@@ -105,7 +105,7 @@ export class Site {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = new URL(request.url ?? "", "http://x").pathname;
     this.requests.push(path);
-    const name = path.startsWith(BASE) ? path.slice(BASE.length) || "index.html" : "";
+    const name = path.startsWith(BASE) ? path.slice(BASE.length).replace(/^$|(?<=\/)$/, "index.html") : "";
     if (name === "models/models.json" && this.modelsStatus === 200) return void response.end(JSON.stringify(models));
     if (name === "models/tasks.json" && this.tasksStatus === 200) return void response.end(JSON.stringify(tasks));
     if (name === "models/tasks.gguf") return this.#send(response, fakeFile(5_100_000));
