@@ -64,7 +64,7 @@ pub(crate) fn shown(name: &str) -> String {
 }
 
 /// Words as an error's text lists them. The standard library's `join` is a kilobyte for each type of word.
-pub(crate) fn listed<'a>(words: &mut dyn Iterator<Item = &'a str>) -> String {
+pub(crate) fn listed(words: &mut dyn Iterator<Item = &str>) -> String {
     let mut list = String::new();
     for word in words {
         if !list.is_empty() {

@@ -91,7 +91,7 @@ pub fn forward<'s>(
 pub fn project<'s>(model: &Model, cache: &mut KvCache, scratch: &'s mut Scratch, x: &[f32]) -> Result<&'s [f32]> {
     let (d, v) = (model.config.n_embd, model.config.n_vocab);
     let n = x.len() / d;
-    if n == 0 || x.len() % d != 0 || x.len() > scratch.x.len() {
+    if n == 0 || !x.len().is_multiple_of(d) || x.len() > scratch.x.len() {
         return Err(Error::Argument(format!("1 to {MAX_BATCH} vectors of {d} values are projected at a time")));
     }
     scratch.reserve_logits(n, v)?;
