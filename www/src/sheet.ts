@@ -8,7 +8,6 @@ const endings: Record<Report["stopReason"], string> = {
   stop: "it came to a text that ends it",
   maxTokens: "cut at the length that is set",
   contextFull: "the model’s context is full",
-  stop: "a text came that ends it",
   aborted: "you stopped it",
 };
 
