@@ -63,6 +63,18 @@ pub(crate) fn shown(name: &str) -> String {
     shown
 }
 
+/// Words as an error's text lists them. The standard library's `join` is a kilobyte for each type of word.
+pub(crate) fn listed<'a>(words: &mut dyn Iterator<Item = &'a str>) -> String {
+    let mut list = String::new();
+    for word in words {
+        if !list.is_empty() {
+            list.push_str(", ");
+        }
+        list.push_str(word);
+    }
+    list
+}
+
 /// A number as an error's text shows it, with up to six decimals. The standard library's way of writing floats is several
 /// kilobytes of every page, for texts that hardly anybody sees.
 pub(crate) fn number(x: f32) -> String {

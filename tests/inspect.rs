@@ -2,12 +2,14 @@
 
 mod common;
 
+use common::alloc::measure;
 use common::made::{self, Shape, WIDE};
-use pagelm::inspect::{Kept, MAX_TRACED, Selection, trace};
+use pagelm::inspect::{Block, Kept, MAX_TRACED, Selection, trace};
 use pagelm::model::{Action, Intervention, Model, Site};
 use pagelm::quant::Format;
 use pagelm::session::Session;
 use pagelm::{Error, session::GenerateOptions, session::Generation};
+use serde_json::Value;
 use std::sync::Arc;
 
 const SHAPE: Shape = Shape { n_layer: 3, n_embd: 96, n_head: 6, n_head_kv: 2, n_ff: 64, ..WIDE };
@@ -217,4 +219,100 @@ fn embeddings_are_what_the_first_layer_gets() {
     let tokens = text(20, model.config().n_vocab);
     let found = record(&mut session, &tokens, &all(&model, &[Site::InpEmbd], 20)).unwrap();
     assert_eq!(session.embeddings(&tokens).unwrap(), found[0]);
+}
+
+fn numbers(json: &Value) -> Vec<f32> {
+    serde_json::from_value(json.clone()).unwrap()
+}
+
+/// By `tests/conformance/block.py`.
+#[test]
+fn a_textbooks_block_has_pytorchs_numbers() {
+    const STEPS: [&str; 14] = [
+        "q", "k", "v", "scores", "weights", "heads", "attn", "sum1", "norm1", "linear1", "hidden", "ffn", "sum2", "out",
+    ];
+    let record: Value = serde_json::from_str(include_str!("fixtures/block.json")).unwrap();
+    let [n_tokens, n_embd, n_head, n_ff] =
+        ["nTokens", "nEmbd", "nHead", "nFf"].map(|name| record[name].as_u64().unwrap() as usize);
+    for case in record["cases"].as_array().unwrap() {
+        let weights = if case["weights"].is_null() { &record["weights"] } else { &case["weights"] };
+        let values = [numbers(&record["x"]), numbers(weights)].concat();
+        let (causal, scale) = (case["causal"].as_bool().unwrap(), case["scale"].as_f64().unwrap() as f32);
+        let block = Block { n_tokens, n_embd, n_head, n_ff, causal, scale, values: &values };
+        let got = block.steps().unwrap();
+        let mut rest = &got[..];
+        for step in STEPS {
+            let want = numbers(&case["steps"][step]);
+            let (got, after) = rest.split_at(want.len());
+            rest = after;
+            let most = got.iter().zip(&want).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+            assert!(most <= 1e-5, "{} {step}: {most:.1e}", case["name"]);
+        }
+        assert!(rest.is_empty());
+    }
+}
+
+#[test]
+fn a_block_whose_numbers_do_not_fit_is_refused() {
+    let values = vec![0.5; 8 + 64 + 24 + 36 + 3];
+    let block = Block { n_tokens: 2, n_embd: 4, n_head: 2, n_ff: 3, causal: true, scale: 0.5, values: &values };
+    assert_eq!(block.steps().unwrap().len(), 10 * 8 + 2 * 6 + 2 * 8);
+    let huge = usize::MAX;
+    for wrong in [
+        Block { n_head: 3, ..block },
+        Block { n_head: 0, ..block },
+        Block { n_tokens: 0, ..block },
+        Block { n_tokens: 65, ..block },
+        Block { n_embd: 0, ..block },
+        Block { n_ff: 0, ..block },
+        Block { n_tokens: huge, n_embd: huge, n_head: huge, n_ff: huge, ..block },
+        Block { values: &values[1..], ..block },
+    ] {
+        assert!(matches!(wrong.steps(), Err(Error::Argument(_))), "{wrong:?}");
+    }
+    // What is no number passes through.
+    let values = vec![f32::NAN; values.len()];
+    assert!(Block { values: &values, ..block }.steps().unwrap().iter().any(|x| x.is_nan()));
+}
+
+#[test]
+fn a_text_is_saved_without_its_interventions() {
+    let model = made::llama(SHAPE, Format::Q8_0).load();
+    let tokens = text(30, model.config().n_vocab);
+    let mut plain = Session::new(model.clone(), None).unwrap();
+    plain.prepare(&tokens).unwrap();
+    let want = bits(plain.forward(&[]).unwrap());
+    let mut session = Session::new(model, None).unwrap();
+    session.set_interventions(vec![at(Site::LOut, Some(0), Action::Scale(0.5))]).unwrap();
+    session.prepare(&tokens).unwrap();
+    let changed = bits(session.forward(&[]).unwrap());
+    assert_ne!(changed, want);
+    let saved = session.save();
+    let mut copy = session.try_clone().unwrap();
+    assert_eq!((copy.n_past(), bits(copy.forward(&[]).unwrap())), (0, want.clone()));
+    // Taken into a session with interventions, a text is computed with them; into one without, without.
+    session.restore(&plain.save()).unwrap();
+    assert_eq!((session.n_past(), bits(session.forward(&[]).unwrap())), (0, changed));
+    plain.restore(&saved).unwrap();
+    assert_eq!((plain.n_past(), bits(plain.forward(&[]).unwrap())), (0, want));
+}
+
+#[test]
+fn a_token_allocates_nothing_with_interventions_and_once_they_are_undone() {
+    for model in models() {
+        let n_vocab = model.config().n_vocab;
+        let list = vec![
+            Intervention { head: Some(1), ..at(Site::KqSoftMax, Some(0), Action::Scale(0.0)) },
+            at(Site::LOut, Some(1), Action::Add(vec![0.1; model.config().n_embd])),
+            at(Site::ResultOutput, None, Action::Force(3)),
+        ];
+        let mut session = Session::new(model, None).unwrap();
+        for list in [list, Vec::new()] {
+            session.set_interventions(list).unwrap();
+            session.prepare(&text(50, n_vocab)).unwrap();
+            session.forward(&[]).unwrap();
+            let ((), spent) = measure(|| (0..20).for_each(|token| assert!(session.forward(&[token]).is_ok())));
+            assert_eq!((spent.calls, spent.held), (0, 0));
+        }
+    }
 }

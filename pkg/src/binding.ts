@@ -104,6 +104,8 @@ export interface Engine {
   project(vectors: Float32Array): Float32Array<ArrayBuffer>;
   /** Puts interventions in place of those that there are: 8 numbers and values of each, one behind the other. */
   intervene(list: readonly (Uint32Array | Float32Array)[]): void;
+  /** Every step of a textbook's block, one behind the other. */
+  textbookBlock(shape: Uint32Array, values: Float32Array): Float32Array<ArrayBuffer>;
   /** The text with its keys and values and its sampler's state. Ends what is running. */
   save(): Uint8Array<ArrayBuffer>;
   /** Puts a saved text in place of this one; its tokens. */

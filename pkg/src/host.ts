@@ -104,6 +104,10 @@ export class Host {
         const values = this.#idle().project(request.vectors);
         return this.#post({ type: "measured", id, values }, [values.buffer]);
       }
+      case "block": {
+        const values = this.#ready().textbookBlock(request.shape, request.values);
+        return this.#post({ type: "measured", id, values }, [values.buffer]);
+      }
       case "intervene":
         this.#idle().intervene(request.list);
         return this.#post({ type: "done", id });

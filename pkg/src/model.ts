@@ -7,6 +7,7 @@ import { type Prompt, toCacheType, toCount, toThreads, toTokenRanges, toTokens, 
 import type { Response } from "./protocol.js";
 import { toSourceRef } from "./source.js";
 import { startHelpers, startWorker } from "./spawn.js";
+import { type BlockSteps, type TextbookBlock, toBlock, toSteps } from "./textbook.js";
 import { type Intervening, type Intervention, toSelection, toTrace, toWireIntervention, type Trace, type TraceOptions } from "./trace.js";
 import type {
   BenchmarkOptions,
@@ -404,6 +405,18 @@ export class Model {
         }
       },
     };
+  }
+
+  /**
+   * Computes a block of the first Transformer (multi-head attention, add & norm, feed-forward with ReLU, add & norm) of the
+   * weights that are given, with every step of it, by the engine's kernels. It uses nothing of this model.
+   *
+   * # Errors
+   * `argument` where the numbers do not fit each other, or for more than 64 tokens or 1024 columns.
+   */
+  async textbookBlock(block: TextbookBlock): Promise<BlockSteps> {
+    const { values } = await this.#connection.ask({ type: "block", ...toBlock(block) }, "measured");
+    return toSteps(block, values);
   }
 
   async #sendInterventions(): Promise<void> {

@@ -11,7 +11,7 @@
  * benchmark  → benchmarked                              (or stopped, after a cancel)
  * tokenize   → tokens     detokenize → text     measure → measured     vocabulary → vocabulary
  * save       → saved      restore → tokens      clone → cloned     adapt → adapted
- * trace      → traced     project → measured    intervene → done
+ * trace      → traced     project, block → measured     intervene → done
  *   use, drop  which of the clones all further requests are for; that one is no longer needed
  * any of them → failed
  * ```
@@ -53,6 +53,7 @@ export type Request =
   | { type: "vocabulary"; id: number }
   | ({ type: "trace"; id: number; tokens: Uint32Array } & Selected)
   | { type: "project"; id: number; vectors: Float32Array }
+  | { type: "block"; id: number; shape: Uint32Array; values: Float32Array }
   | { type: "intervene"; id: number; list: (Uint32Array | Float32Array)[] }
   | { type: "save"; id: number }
   | { type: "restore"; id: number; saved: Uint8Array }

@@ -285,6 +285,13 @@ class FakeEngine implements Engine {
     return letters(vectors.length / nEmbd, nVocab, 1 + Math.abs(vectors[0] ?? 0));
   }
 
+  textbookBlock([t = 0, d = 0, h = 0, f = 0]: Uint32Array, values: Float32Array): Float32Array<ArrayBuffer> {
+    if (d % h !== 0) throw coded("argument", "heads must divide the width");
+    // the input again and again
+    const n = 10 * t * d + 2 * t * f + 2 * h * t * t;
+    return Float32Array.from({ length: n }, (_, idx) => values[1 + (idx % (t * d))] as number);
+  }
+
   intervene(list: readonly (Uint32Array | Float32Array)[]): void {
     if (list.some((numbers) => numbers.length === 8 && numbers[1] === 99)) throw coded("argument", "this model has no such place");
     this.#interventions = list;

@@ -77,3 +77,18 @@ test("vectors are projected, and tokens have embeddings", async () => {
   expect(await model.project(new Float32Array(2 * 192))).toHaveLength(2 * 65_536);
   expect(await model.embeddings([1, 2])).toHaveLength(2 * 192);
 });
+
+test("a textbook's block is told step by step, each with its shape", async () => {
+  const { model, worker } = await load();
+  const block = { nTokens: 2, nEmbd: 4, nHead: 2, nFf: 3, x: [1, 2, 3, 4, 5, 6, 7, 8], weights: new Float32Array(64 + 24 + 36 + 3) };
+  const steps = await model.textbookBlock(block);
+  expect(Object.values(steps).map(({ shape }) => shape.join())).toEqual([
+    ...["2,4", "2,4", "2,4", "2,2,2", "2,2,2", "2,4", "2,4", "2,4", "2,4", "2,3", "2,3", "2,4", "2,4", "2,4"],
+  ]);
+  expect([...steps.q.data]).toEqual(block.x);
+  expect(steps.out.data.byteOffset + steps.out.data.byteLength).toBe(steps.out.data.buffer.byteLength);
+  const sent = worker.heard.find((request) => request.type === "block");
+  expect(sent).toMatchObject({ shape: Uint32Array.of(2, 4, 2, 3, 1) });
+  expect(sent?.values[0]).toBeCloseTo(Math.SQRT1_2);
+  await expect(model.textbookBlock({ ...block, nHead: 3 })).rejects.toEqual(argument);
+});

@@ -3,6 +3,10 @@
 //! Interventions stand in [`crate::model::Intervention`], and the logit lens in [`crate::session::Session::project`]: a residual
 //! stream that was recorded here, through the last norm and the output head.
 
+mod block;
+
+pub use block::Block;
+
 use crate::error::{Error, Result};
 use crate::model::{Config, Model, Place, Site, Tap, Want};
 use crate::session::Session;

@@ -68,7 +68,7 @@ impl Adapter {
                 }
                 return Err(Error::Unsupported(format!("an adapter cannot have the tensor {}", shown(&a.name))));
             };
-            let matrix = model.linear(name_of(name)).filter(|_| !name.contains("_exps"));
+            let matrix = model.linear(name_of(name)).filter(|_| !name.ends_with("_exps.weight"));
             let Some([columns, rows]) = matrix.map(|m| [m.weight.columns() as u64, m.weight.rows() as u64]) else {
                 return Err(Error::Unsupported(format!("{} is no matrix that adapters can change here", shown(name))));
             };

@@ -1,6 +1,6 @@
 //! Every architecture that can be run, as a row of switches.
 
-use crate::error::{Error, Result, shown};
+use crate::error::{Error, Result, listed, shown};
 use crate::gguf::Metadata;
 
 /// How a layer's input is normalised.
@@ -190,8 +190,8 @@ pub(super) fn architecture(metadata: &Metadata) -> Result<&'static Architecture>
         return Err(Error::Format("the metadata key general.architecture is missing: this is no model file".into()));
     };
     ARCHITECTURES.iter().find(|row| row.name == name).ok_or_else(|| {
-        let known: Vec<&str> = ARCHITECTURES.iter().map(|row| row.name).collect();
+        let known = listed(&mut ARCHITECTURES.iter().map(|row| row.name));
         let name = shown(name);
-        Error::Unsupported(format!("the architecture \"{name}\" cannot be run; these can: {}", known.join(", ")))
+        Error::Unsupported(format!("the architecture \"{name}\" cannot be run; these can: {known}"))
     })
 }

@@ -3,7 +3,7 @@
 use super::architecture::Pairing;
 use super::cache::KvCache;
 use super::config::Config;
-use super::forward::{Pass, by_rows, linear, normalise, visit};
+use super::forward::{Pass, TAPS, by_rows, linear, normalise, visit};
 use super::rope::{Rope, RopeTable};
 use super::scratch::Rows;
 use super::tap::{Place, Site, Tap};
@@ -137,13 +137,14 @@ impl Pass<'_, '_> {
         let (config, n_tokens, s) = (self.config, self.n_tokens, &mut *self.s);
         let (n_q, dh, group) = (config.n_q(), config.head_dim, config.n_head / config.n_head_kv);
         let work = n_tokens * config.n_head * dh * 2 * (self.n_past + n_tokens);
-        let alone = self.tap.is_some() || self.pool.n_parts(work) == 1;
+        let tap = self.tap.as_mut().filter(|_| TAPS);
+        let alone = tap.is_some() || self.pool.n_parts(work) == 1;
         let n_parts = if alone { 1 } else { 2 * self.pool.n_threads() };
         let (heads, tokens) = attention_part(group, config.n_head, n_tokens, n_parts);
         let attention = Attention { config, cache: self.cache, q: &s.q, layer, n_past: self.n_past };
         let (out, part) = (&mut s.heads[..n_tokens * n_q], [tokens, heads * dh]);
         let rows = |thread: usize| s.rows[thread].lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut self.tap {
+        match tap {
             Some(tap) => pool::in_order(out, n_q, part, &mut |part, out| {
                 attention.attend(&mut rows(0), &part, out, Some(&mut **tap));
             }),

@@ -132,10 +132,13 @@ pub(super) struct Pass<'a, 't> {
 /// Calls the tap, if there is one.
 #[inline(always)]
 pub(super) fn visit(tap: &mut Option<&mut dyn Tap>, place: Place, data: &mut [f32]) {
-    if let Some(tap) = tap {
+    if let (true, Some(tap)) = (TAPS, tap) {
         tap.visit(place, data);
     }
 }
+
+/// Whether taps are compiled in: they are, but where their cost is measured.
+pub(super) const TAPS: bool = !cfg!(feature = "without-taps");
 
 /// out = weight · x + bias, for T inputs. The one place where activations meet a matrix, and so where adapters go.
 pub(super) fn linear(linear: &Linear, out: &mut [f32], x: &[f32], inputs: &mut Inputs, pool: &Pool) {

@@ -2,7 +2,7 @@
 
 use super::architecture::part::{self, *};
 use super::config::Config;
-use crate::error::{Error, Result, shown};
+use crate::error::{Error, Result, listed, shown};
 use crate::gguf::{Gguf, TensorInfo};
 
 /// What a tensor of a layer is.
@@ -128,7 +128,7 @@ pub(super) fn check(config: &Config, gguf: &Gguf) -> Result<()> {
             return Err(Error::Format(format!(
                 "tensor {} has the shape [{}]; the metadata asks for [{}, {}]: the file is damaged",
                 tensor.name,
-                shape.join(", "),
+                listed(&mut shape.iter().map(String::as_str)),
                 expected.0,
                 expected.1
             )));

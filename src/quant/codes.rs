@@ -85,14 +85,16 @@ impl Codebook {
         })
     }
 
-    /// Four groups of eight: a point, or the first halves of two, and a bit for each code's bit 3.
-    fn points<const N: usize>(&self, table: [i8; 16], d: [f32; 2], group: impl Fn(usize) -> ([usize; N], u8)) -> Codes {
+    /// Four groups of eight: a point, or the first halves of two, and a bit for each code's bit 3. (By a reference, so that
+    /// this is compiled once.)
+    fn points(&self, table: [i8; 16], d: [f32; 2], group: &dyn Fn(usize) -> ([usize; 2], u8)) -> Codes {
+        let width = if matches!(self.format, Format::IQ3_XXS | Format::IQ3_S) { 4 } else { 8 };
         let mut code = [0; 32];
         for (g, code) in code.as_chunks_mut::<8>().0.iter_mut().enumerate() {
             let (numbers, bits) = group(g);
-            for (part, number) in code.chunks_exact_mut(8 / N).zip(numbers) {
+            for (part, number) in code.chunks_exact_mut(width).zip(numbers) {
                 if let Some(point) = self.points.get(number) {
-                    part.copy_from_slice(&point[..8 / N]);
+                    part.copy_from_slice(&point[..width]);
                 }
             }
             code.iter_mut().enumerate().for_each(|(i, code)| *code |= (bits >> i & 1) << 3);
@@ -104,8 +106,8 @@ impl Codebook {
     fn iq1_s(&self, b: &[u8; 50], run: usize) -> Codes {
         let high = usize::from(half(b, 34 + 2 * run));
         let d = odd_eighths(half(b, 0), [(high >> 12) as u8 & 7; 2]);
-        self.points(IQ1_VALUES, d, |g| {
-            ([usize::from(b[2 + 4 * run + g]) | (high >> (3 * g) & 7) << 8], all(high >> 15))
+        self.points(IQ1_VALUES, d, &|g| {
+            (one(usize::from(b[2 + 4 * run + g]) | (high >> (3 * g) & 7) << 8), all(high >> 15))
         })
     }
 
@@ -115,31 +117,33 @@ impl Codebook {
         let d = (0..4).map(|i| half(b, 48 + 2 * i) >> 12 << (4 * i)).sum();
         let scales = half(b, 48 + run / 2 * 2) >> (run % 2 * 6);
         let d = odd_eighths(d, [scales as u8 & 7, (scales >> 3) as u8 & 7]);
-        self.points(IQ1_VALUES, d, |g| {
+        self.points(IQ1_VALUES, d, &|g| {
             let high = usize::from(b[32 + 2 * run + g / 2] >> (g % 2 * 4));
-            ([usize::from(b[4 * run + g]) | (high & 7) << 8], all(high >> 3 & 1))
+            (one(usize::from(b[4 * run + g]) | (high & 7) << 8), all(high >> 3 & 1))
         })
     }
 
     /// d; for each run 4 bytes of points and 32 bits: four times seven signs, and a scale.
     fn iq2_xxs(&self, b: &[u8; 66], run: usize) -> Codes {
         let (signs, scale) = signs_and_scale(&b[6 + 8 * run..]);
-        self.points(IQ2_VALUES, odd_eighths(half(b, 0), [scale; 2]), |g| ([usize::from(b[2 + 8 * run + g])], signs(g)))
+        self.points(IQ2_VALUES, odd_eighths(half(b, 0), [scale; 2]), &|g| {
+            (one(usize::from(b[2 + 8 * run + g])), signs(g))
+        })
     }
 
     /// d, 32 × 16 bits: a point and seven signs; 8 bytes: two scales each.
     fn iq2_xs(&self, b: &[u8; 74], run: usize) -> Codes {
-        self.points(IQ2_VALUES, odd_eighths(half(b, 0), nibbles(b[66 + run])), |g| {
+        self.points(IQ2_VALUES, odd_eighths(half(b, 0), nibbles(b[66 + run])), &|g| {
             let q = usize::from(half(b, 2 + 8 * run + 2 * g));
-            ([q & 511], eighth_sign(q >> 9))
+            (one(q & 511), eighth_sign(q >> 9))
         })
     }
 
     /// d, 32 bytes of points, 32 of signs, 8 of the points' high two bits, 8 of two scales each.
     fn iq2_s(&self, b: &[u8; 82], run: usize) -> Codes {
-        self.points(IQ2_VALUES, odd_eighths(half(b, 0), nibbles(b[74 + run])), |g| {
+        self.points(IQ2_VALUES, odd_eighths(half(b, 0), nibbles(b[74 + run])), &|g| {
             let high = usize::from(b[66 + run] >> (2 * g) & 3);
-            ([usize::from(b[2 + 4 * run + g]) | high << 8], b[34 + 4 * run + g])
+            (one(usize::from(b[2 + 4 * run + g]) | high << 8), b[34 + 4 * run + g])
         })
     }
 
@@ -147,7 +151,7 @@ impl Codebook {
     fn iq3_xxs(&self, b: &[u8; 98], run: usize) -> Codes {
         let (signs, scale) = signs_and_scale(&b[66 + 4 * run..]);
         let d = odd_eighths(half(b, 0), [scale; 2]).map(|d| d * 2.0);
-        self.points(IQ3_XXS_VALUES, d, |g| {
+        self.points(IQ3_XXS_VALUES, d, &|g| {
             let point = |i: usize| usize::from(b[2 + 8 * run + 2 * g + i]);
             ([point(0), point(1)], signs(g))
         })
@@ -157,7 +161,7 @@ impl Codebook {
     fn iq3_s(&self, b: &[u8; 110], run: usize) -> Codes {
         let scale = nibbles(b[106 + run / 2])[run % 2];
         let d = odd_eighths(half(b, 0), [scale; 2]).map(|d| d * 8.0);
-        self.points(IQ3_S_VALUES, d, |g| {
+        self.points(IQ3_S_VALUES, d, &|g| {
             let high = |i: usize| usize::from(b[66 + run] >> (2 * g + i) & 1) << 8;
             let point = |i: usize| usize::from(b[2 + 8 * run + 2 * g + i]) | high(i);
             ([point(0), point(1)], b[74 + 4 * run + g])
@@ -168,6 +172,11 @@ impl Codebook {
 /// d · (2 · scale + 1) / 8.
 fn odd_eighths(d: u16, scale: [u8; 2]) -> [f32; 2] {
     scale.map(|scale| f16_to_f32(d) * f32::from(2 * scale + 1) * 0.125)
+}
+
+/// The number of a point of eight codes.
+fn one(number: usize) -> [usize; 2] {
+    [number, 0]
 }
 
 /// Eight times a bit.

@@ -29,10 +29,11 @@ impl Session {
         let mut out = MAGIC.to_vec();
         out.extend(self.hash().to_le_bytes());
         out.extend(state.rng.to_le_bytes());
-        let counts = [self.tokens.len(), self.n_past, self.n_own.min(self.n_past)].map(|n| n as u32);
+        let n_past = self.n_unchanged();
+        let counts = [self.tokens.len(), n_past, self.n_own.min(n_past)].map(|n| n as u32);
         let head = [state.mu.to_bits(), self.sampler.is_some().into(), self.cache_type() as u32];
         head.iter().chain(&counts).chain(&self.tokens).for_each(|word| out.extend(word.to_le_bytes()));
-        self.cache.visit_bytes(self.n_past, &mut |bytes| out.extend_from_slice(bytes));
+        self.cache.visit_bytes(n_past, &mut |bytes| out.extend_from_slice(bytes));
         out.extend(hash(0, &out).to_le_bytes());
         out
     }
@@ -87,7 +88,13 @@ impl Session {
             bytes.copy_from_slice(piece);
             cache = rest;
         });
+        self.n_past = self.n_unchanged();
         Ok(())
+    }
+
+    /// How many tokens are computed as they are without interventions, which are not kept with a text.
+    fn n_unchanged(&self) -> usize {
+        if self.interventions.is_empty() { self.n_past } else { 0 }
     }
 
     /// Another session with the same text, at the cost of a copy of its cache. It has no interventions, and computes the text
@@ -101,10 +108,7 @@ impl Session {
         copy.scratch.adapt(&self.model, self.adapters().to_vec())?;
         copy.cache.copy_from(&mut self.cache);
         copy.tokens.extend_from_slice(&self.tokens);
-        (copy.n_past, copy.n_own, copy.sampler) = (self.n_past, self.n_own, self.sampler);
-        if !self.interventions.is_empty() {
-            copy.n_past = 0;
-        }
+        (copy.n_past, copy.n_own, copy.sampler) = (self.n_unchanged(), self.n_own, self.sampler);
         Ok(copy)
     }
 }

@@ -24,7 +24,9 @@ impl Session {
     /// # Errors
     /// `Argument` where `x` is not 1 to [`crate::model::MAX_BATCH`] vectors, `Limit` where there is no memory.
     pub fn project(&mut self, x: &[f32]) -> Result<&[f32]> {
-        self.step_back();
+        if !self.tokens.is_empty() {
+            self.step_back()?;
+        }
         let Session { model, cache, scratch, .. } = self;
         project(model, cache, scratch, x)
     }

@@ -346,11 +346,12 @@ impl Engine {
         add_special: bool,
         parse_special: bool,
         ends: bool,
-        plain: Option<Vec<u32>>,
+        plain: &JsValue,
     ) -> JsResult<Uint32Array> {
         let options = EncodeOptions { add_special, parse_special };
+        let plain = Uint32Array::new(plain).to_vec();
         let (mut tokens, found) = to_text(text)
-            .and_then(|text| self.tokenizer.encode_with_plain(&text, options, &plain.unwrap_or_default()))
+            .and_then(|text| self.tokenizer.encode_with_plain(&text, options, &plain))
             .map_err(to_js_error)?;
         if ends {
             tokens.extend(found);
@@ -385,8 +386,9 @@ impl Engine {
     }
 
     /// The text of some tokens.
-    pub fn detokenize(&self, tokens: &Uint32Array) -> JsResult<String> {
-        self.tokenizer.decode(&tokens.to_vec()).map_err(to_js_error)
+    pub fn detokenize(&self, tokens: &Uint32Array) -> JsResult<JsValue> {
+        let text = self.tokenizer.decode(&tokens.to_vec()).map_err(to_js_error)?;
+        Ok(JsValue::from_str(&text))
     }
 
     /// Begins a generation in place of the one before. Computes nothing yet.
@@ -422,8 +424,8 @@ impl Engine {
     }
 
     /// How many tokens the last generation guessed, and how many of them came; known once it has ended.
-    pub fn drafted(&self) -> Vec<u32> {
-        vec![self.drafted.proposed, self.drafted.accepted]
+    pub fn drafted(&self) -> Uint32Array {
+        Uint32Array::from(&[self.drafted.proposed, self.drafted.accepted][..])
     }
 
     /// The text with all that is computed of it, as bytes. Ends a running generation.
@@ -456,7 +458,7 @@ impl Engine {
     /// What the model makes of `tokens`, from an empty cache. `what` is `logits`: at every token, n_tokens × n_vocab;
     /// `score`: the natural logarithm of each token's probability after those before it, from the second on; `mean` or `last`:
     /// one vector of length 1, pooled in that way; `embeddings`: the embedding of each token, n_tokens × n_embd.
-    pub fn measure(&mut self, tokens: &Uint32Array, what: &str) -> JsResult<Float32Array> {
-        self.measured(&tokens.to_vec(), what).map_err(to_js_error)
+    pub fn measure(&mut self, tokens: &Uint32Array, what: &JsValue) -> JsResult<Float32Array> {
+        to_text(what).and_then(|what| self.measured(&tokens.to_vec(), &what)).map_err(to_js_error)
     }
 }

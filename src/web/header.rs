@@ -1,9 +1,9 @@
 //! What a file's first bytes tell, before the rest is downloaded.
 
-use super::{JsResult, Value, object, to_js_error};
+use super::{JsResult, Value, object, to_cache_type, to_js_error};
 use crate::error::{Error, Result};
 use crate::gguf::Gguf;
-use crate::model::{CacheType, Config, Model};
+use crate::model::{Config, Model};
 use crate::session::{DEFAULT_N_CTX, Session};
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
@@ -32,14 +32,14 @@ impl Header {
     }
 
     /// What the file holds and takes. Of a model in several files, all but its first file: `is_more`, without a context.
-    pub fn estimate(&self, n_ctx: Option<u32>, cache_type: Option<String>, is_more: bool) -> JsResult<JsValue> {
+    pub fn estimate(&self, n_ctx: Option<u32>, cache_type: &JsValue, is_more: bool) -> JsResult<JsValue> {
         self.told(n_ctx, cache_type, is_more).map_err(to_js_error)
     }
 }
 
 impl Header {
-    fn told(&self, n_ctx: Option<u32>, cache_type: Option<String>, is_more: bool) -> Result<JsValue> {
-        let cache_type = CacheType::from_name(cache_type.as_deref().unwrap_or("f32"))?;
+    fn told(&self, n_ctx: Option<u32>, cache_type: &JsValue, is_more: bool) -> Result<JsValue> {
+        let cache_type = to_cache_type(cache_type)?;
         let gguf = self.gguf.as_ref().ok_or_else(|| Error::Format("the file ends within its header".into()))?;
         let n_files = gguf.metadata.u32("split.count")?.unwrap_or(1);
         let number = |n: u64| Value::Number(n as f64);

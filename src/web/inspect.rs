@@ -2,7 +2,7 @@
 
 use super::{Engine, JsResult, to_js_error};
 use crate::error::{Error, Result};
-use crate::inspect::{Kept, Selection, trace};
+use crate::inspect::{Block, Kept, Selection, trace};
 use crate::model::{Action, Intervention, Site};
 use js_sys::{Array, Float32Array, Uint32Array};
 use wasm_bindgen::prelude::*;
@@ -90,6 +90,23 @@ impl Engine {
             };
             let list: Result<Vec<Intervention>> = pairs.map(read).collect();
             self.session()?.set_interventions(list?)
+        };
+        work().map_err(to_js_error)
+    }
+
+    /// Every step of a textbook's block, one after the other: see [`Block`]. It has nothing of this model. `shape` is tokens,
+    /// columns, heads, columns of the feed-forward network, and 1 where a token sees those before it alone; `values` are the
+    /// scale, the input and the weights.
+    #[wasm_bindgen(js_name = textbookBlock)]
+    pub fn textbook_block(&self, shape: &Uint32Array, values: &Float32Array) -> JsResult<Float32Array> {
+        let work = || -> Result<Float32Array> {
+            let (shape, values) = (shape.to_vec(), values.to_vec());
+            let ([t, d, h, f, causal], Some((scale, values))) = (&shape[..], values.split_first()) else {
+                return Err(Error::Argument("a block is given by 5 numbers and its values".into()));
+            };
+            let [n_tokens, n_embd, n_head, n_ff] = [t, d, h, f].map(|n| *n as usize);
+            let block = Block { n_tokens, n_embd, n_head, n_ff, causal: *causal == 1, scale: *scale, values };
+            Ok(Float32Array::from(&block.steps()?[..]))
         };
         work().map_err(to_js_error)
     }

@@ -1,9 +1,9 @@
 //! Bytes from JS into the loader, without a stop in between.
 
 use super::threads::pool;
-use super::{Engine, JsResult, to_js_error};
+use super::{Engine, JsResult, to_cache_type, to_js_error};
 use crate::error::{Error, Result};
-use crate::model::{self, CacheType, Model};
+use crate::model::{self, Model};
 use crate::session::Session;
 use crate::tokenizer::Tokenizer;
 use js_sys::Uint8Array;
@@ -67,8 +67,8 @@ impl Loader {
     }
 
     /// The engine, once every byte is there. `nCtx`: how many tokens a text may have; `cacheType`: `f32`, `f16` or `q8_0`.
-    pub fn finish(mut self, n_ctx: Option<u32>, cache_type: Option<String>) -> JsResult<Engine> {
-        let cache_type = CacheType::from_name(cache_type.as_deref().unwrap_or("f32")).map_err(to_js_error)?;
+    pub fn finish(mut self, n_ctx: Option<u32>, cache_type: &JsValue) -> JsResult<Engine> {
+        let cache_type = to_cache_type(cache_type).map_err(to_js_error)?;
         self.read_tokenizer().map_err(to_js_error)?;
         let (model, gguf) = self.inner.finish().map_err(to_js_error)?;
         let tokenizer = match self.tokenizer {

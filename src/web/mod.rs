@@ -16,6 +16,7 @@ pub use loader::Loader;
 pub use threads::{help, n_threads, set_threads, share};
 
 use crate::error::{Error, Result};
+use crate::model::CacheType;
 use js_sys::{Array, Float32Array, JsString, Object, Reflect, Uint8Array, Uint32Array};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
@@ -77,10 +78,20 @@ fn to_text(value: &JsValue) -> Result<String> {
     let Some(string) = value.dyn_ref::<JsString>() else {
         return Err(Error::Argument("a string was expected here".into()));
     };
-    if !string.is_valid_utf16() {
+    // What is no character became U+FFFD.
+    let text = String::from(string);
+    if JsValue::from_str(&text) != *value {
         return Err(Error::Argument(
             "the text holds half of a surrogate pair, which is no character: cut it between characters".into(),
         ));
     }
-    Ok(String::from(string))
+    Ok(text)
+}
+
+/// How keys and values are kept, by its name; f32 where that is left out.
+fn to_cache_type(name: &JsValue) -> Result<CacheType> {
+    if name.is_undefined() {
+        return Ok(CacheType::F32);
+    }
+    CacheType::from_name(&to_text(name)?)
 }

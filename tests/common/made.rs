@@ -1,6 +1,6 @@
 //! Models made on the spot: small, random, and sound unless a test changes them.
 
-use pagelm::gguf::{Array, Gguf, Metadata, Value, ValueType};
+use pagelm::gguf::{Array, Gguf, Metadata, TensorInfo, Value, ValueType};
 use pagelm::model::{Loader, Model};
 use pagelm::quant::{Format, float};
 use pagelm::sampler::Rng;
@@ -231,6 +231,18 @@ impl Made {
             tensor.format = Format::F32;
         }
         made
+    }
+
+    /// A sound file as it could have been made.
+    pub fn read(file: &[u8]) -> Made {
+        let gguf = Gguf::parse(file).unwrap();
+        let tensor = |info: &TensorInfo| {
+            let start = (gguf.data_offset + info.offset) as usize;
+            let bytes = file[start..start + info.bytes as usize].to_vec();
+            Tensor { name: info.name.clone(), shape: info.shape.clone(), format: info.format, bytes }
+        };
+        let metadata = gguf.metadata.iter().map(|(key, value)| (key.to_owned(), value.clone())).collect();
+        Made { metadata, tensors: gguf.tensors.iter().map(tensor).collect() }
     }
 
     /// The file's bytes. An alignment in the metadata is only said, not kept: files stay small whatever it is.

@@ -41,6 +41,8 @@ pub fn run(options: &Options) -> Result<()> {
     }
     if options.record {
         shell::run(script(&python, "record.py").args(&options.only))?;
+        shell::run(&mut script(&python, "sites.py"))?;
+        shell::run(&mut script(&python, "block.py"))?;
     }
     let llama = native_llama(&folder)?;
     shell::run(shell::cargo().args(["build", "--package", "pagelm-cli"]))?;

@@ -6,6 +6,7 @@
 mod bench;
 mod browser;
 mod check;
+mod compact;
 mod conformance;
 mod defects;
 mod fresh;

@@ -1,7 +1,8 @@
-//! The engine's builds for the browser: one per set of wasm features, each made by cargo and then by wasm-bindgen.
+//! The engine's builds for the browser: one per set of wasm features, each made by cargo, by wasm-bindgen and then by
+//! [`crate::compact`].
 //!
-//! There is no wasm-opt after that: it was tried (binaryen 132, -O2 to -O4 and -Oz), and makes the modules 6 % smaller
-//! but what travels 1 % larger, since LLVM's own code compresses better.
+//! There is no wasm-opt: it was tried (binaryen 132, -O2 to -O4 and -Oz), and makes the modules 6 % smaller but what
+//! travels 1 % larger, since LLVM's own code compresses better.
 //!
 //! The standard library is compiled along with the engine, for size and with panics that trap at once: the prebuilt one
 //! brings 18 KB of formatting for messages that nobody would see, since a trap reaches the page as an error anyway. Stable
@@ -17,7 +18,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use wasm_bindgen_cli_support::Bindgen;
 
-use crate::{fresh, opcodes, paths, shell};
+use crate::{compact, fresh, opcodes, paths, shell};
 
 /// The target of the builds that ship.
 pub const TARGET: &str = "wasm32-unknown-unknown";
@@ -44,6 +45,9 @@ pub const VARIANTS: [Variant; 4] = [
     Variant { name: "simd128-threads", features: "+simd128,+atomics,+bulk-memory,+mutable-globals" },
     Variant { name: "relaxed-threads", features: "+simd128,+relaxed-simd,+atomics,+bulk-memory,+mutable-globals" },
 ];
+
+/// What goes with a module, beside it.
+const SCRIPTS: [&str; 2] = ["pagelm.js", "pagelm.d.ts"];
 
 /// What makes a memory that several instances share: it comes from outside and can grow to all that 32 bits address, and
 /// the linker keeps what wasm-bindgen needs to give each instance a stack and thread-locals of its own.
@@ -129,7 +133,17 @@ impl Variant {
             .demangle(false)
             .generate(self.named_module().parent().expect("the module is in a folder"))
             .with_context(|| format!("wasm-bindgen failed on the {} build", self.name))?;
+        self.compact()?;
         self.ship()
+    }
+
+    /// Makes wasm-bindgen's output smaller where it lies.
+    fn compact(&self) -> Result<()> {
+        let module = self.named_module();
+        let paths = SCRIPTS.map(|name| module.with_file_name(name));
+        let mut scripts = paths.iter().map(fs::read_to_string).collect::<Result<Vec<_>, _>>()?;
+        fs::write(&module, compact::compact(&fs::read(&module)?, &mut scripts)?)?;
+        paths.iter().zip(scripts).try_for_each(|(path, script)| Ok(fs::write(path, script)?))
     }
 
     /// Copies the output to pkg/dist, the module without its names. The code section is the same to the byte, so what
@@ -138,7 +152,7 @@ impl Variant {
         let dist = self.dist();
         fs::create_dir_all(&dist).with_context(|| format!("cannot create {}", dist.display()))?;
         let named = self.named_module();
-        for name in ["pagelm.js", "pagelm.d.ts"] {
+        for name in SCRIPTS {
             fs::copy(named.with_file_name(name), dist.join(name)).with_context(|| format!("cannot copy {name}"))?;
         }
         let stripped = opcodes::without_custom_sections(&fs::read(&named)?)?;

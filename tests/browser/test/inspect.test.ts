@@ -57,6 +57,51 @@ test.skipIf(!storyModel)("a trace, the lens and an intervention agree with the l
   expect(found).toMatchObject({ sumsToOne: true, traced: true, lens: true, ablated: false, after: true });
 });
 
+test.skipIf(!storyModel)("a textbook's block has PyTorch's numbers", async () => {
+  const url = server.offer("story-block.gguf", readFileSync(storyModel as string));
+  const record = JSON.parse(readFileSync(new URL("../../fixtures/block.json", import.meta.url), "utf8"));
+  const worst = await page.evaluate(
+    async (url, { cases, ...rest }) => {
+      const model = await window.pagelm.Model.load(url);
+      let worst = 0;
+      for (const { steps, ...own } of cases) {
+        const found = await model.textbookBlock({ ...rest, ...own });
+        for (const [name, { data }] of Object.entries(found)) {
+          data.forEach((x, idx) => {
+            worst = Math.max(worst, Math.abs(x - steps[name][idx]));
+          });
+        }
+      }
+      model.dispose();
+      return worst;
+    },
+    url,
+    record,
+  );
+  expect(worst).toBeLessThan(1e-5);
+});
+
+// Measured, not judged: another process may take the processor at any time.
+test.skipIf(!storyModel)("what it takes to record all attention of 128 tokens", async () => {
+  const url = server.offer("story-cost.gguf", readFileSync(storyModel as string));
+  const { plain, traced } = await page.evaluate(async (url) => {
+    const model = await window.pagelm.Model.load(url, { threads: 1 });
+    const tokens = Array.from({ length: 128 }, (_, idx) => (idx * idx * 7 + 3 * idx + 1) % model.info.nVocab);
+    const times: Record<"plain" | "traced", number[]> = { plain: [], traced: [] };
+    for (let round = 0; round < 11; round += 1) {
+      times.plain.push((await model.benchmark({ promptTokens: 128, genTokens: 1 })).prefillMs);
+      const start = performance.now();
+      await model.trace(Uint32Array.from(tokens), { sites: ["kq_soft_max"] });
+      times.traced.push(performance.now() - start);
+    }
+    model.dispose();
+    const median = (list: number[]) => list.sort((a, b) => a - b)[list.length >> 1] as number;
+    return { plain: median(times.plain), traced: median(times.traced) };
+  }, url);
+  console.log(`prefill ${plain.toFixed(1)} ms, traced ${traced.toFixed(1)} ms: ${(traced / plain).toFixed(2)} times`);
+  expect(traced).toBeGreaterThan(0);
+});
+
 test.skipIf(!storyModel)("the lessons run on the story model, and no request leaves the site", async () => {
   const { page: lessons, errors } = await openPage(running.browser);
   await lessons.goto(`${server.demo}learn/index.html#lang=en&lesson=attention`);

@@ -1,0 +1,378 @@
+//! Makes what wasm-bindgen wrote smaller where it travels, and changes nothing that it does.
+//!
+//! - Names by which module and glue know each other become letters: wasm-bindgen's hold a hash each, which does not compress.
+//! - A function that is there twice is there once.
+//! - Functions that resemble each other stand side by side, since DEFLATE looks back 32 KB, a tenth of the module.
+//!
+//! Instructions stay what they are, but for the numbers of the functions that they call.
+
+use std::collections::{BTreeSet, HashMap};
+use std::convert::Infallible;
+
+use anyhow::{Result, anyhow};
+use wasm_encoder::reencode::{Error, Reencode};
+use wasm_encoder::{CodeSection, ExportSection, FunctionSection, ImportSection, NameMap, NameSection};
+use wasmparser::{FunctionBody, Name, Parser, Payload, TypeRef};
+
+type Encoded<T> = Result<T, Error<Infallible>>;
+
+/// The module, compact; `scripts` that go with it (its glue, and the glue's types) get the same names.
+pub fn compact(module: &[u8], scripts: &mut [String]) -> Result<Vec<u8>> {
+    let read = Functions::read(module)?;
+    let names = short_names(&read.outside);
+    for script in scripts {
+        *script = renamed(script, &names);
+    }
+    let failed = |error| anyhow!("the module cannot be written anew: {error:?}");
+    let first = read.first_of_its_kind().map_err(failed)?;
+    let kept: Vec<usize> =
+        (0..read.bodies.len()).filter(|i| first[read.n_imported + i] as usize == read.n_imported + i).collect();
+    let order = by_likeness(&kept.iter().map(|i| read.bodies[*i].as_bytes()).collect::<Vec<_>>());
+    let order: Vec<usize> = order.into_iter().map(|i| kept[i]).collect();
+    let mut place: Vec<u32> = (0..first.len() as u32).collect();
+    for (to, from) in order.iter().enumerate() {
+        place[read.n_imported + from] = (read.n_imported + to) as u32;
+    }
+    let index = first.iter().map(|first| place[*first as usize]).collect();
+    let mut to = wasm_encoder::Module::new();
+    Compacted { read: &read, first, index, order, names }
+        .parse_core_module(&mut to, Parser::new(0), module)
+        .map_err(failed)?;
+    Ok(to.finish())
+}
+
+/// What a module says of its functions.
+struct Functions<'a> {
+    /// Functions that come from outside have the first numbers.
+    n_imported: usize,
+    /// The others: their types and bodies.
+    types: Vec<u32>,
+    bodies: Vec<FunctionBody<'a>>,
+    /// Names of what comes from outside and of what is seen there.
+    outside: BTreeSet<String>,
+}
+
+impl<'a> Functions<'a> {
+    fn read(module: &'a [u8]) -> Result<Functions<'a>> {
+        let mut read = Functions { n_imported: 0, types: Vec::new(), bodies: Vec::new(), outside: BTreeSet::new() };
+        for payload in Parser::new(0).parse_all(module) {
+            match payload? {
+                Payload::ImportSection(imports) => {
+                    for import in imports.into_imports() {
+                        let import = import?;
+                        read.n_imported += usize::from(matches!(import.ty, TypeRef::Func(_)));
+                        read.outside.insert(import.name.to_owned());
+                    }
+                }
+                Payload::FunctionSection(types) => read.types = types.into_iter().collect::<Result<_, _>>()?,
+                Payload::ExportSection(exports) => {
+                    for export in exports {
+                        read.outside.insert(export?.name.to_owned());
+                    }
+                }
+                Payload::CodeSectionEntry(body) => read.bodies.push(body),
+                _ => {}
+            }
+        }
+        Ok(read)
+    }
+
+    /// For each function the first one that does the same: of the same type, with the same instructions. Functions that call
+    /// such functions can become the same by that, so it is looked for until nothing is found.
+    fn first_of_its_kind(&self) -> Encoded<Vec<u32>> {
+        let mut calls = Calls { index: (0..(self.n_imported + self.bodies.len()) as u32).collect() };
+        loop {
+            let (mut found, mut firsts) = (calls.index.clone(), HashMap::new());
+            for (i, (ty, body)) in self.types.iter().zip(&self.bodies).enumerate() {
+                let own = (self.n_imported + i) as u32;
+                found[own as usize] = *firsts.entry((*ty, encode(&mut calls, body)?)).or_insert(own);
+            }
+            if found == calls.index {
+                return Ok(found);
+            }
+            calls.index = found;
+        }
+    }
+}
+
+/// A body as it is written with the function numbers that `to` gives.
+fn encode(to: &mut impl Reencode<Error = Infallible>, body: &FunctionBody<'_>) -> Encoded<Vec<u8>> {
+    let mut function = to.new_function_with_parsed_locals(body)?;
+    let mut reader = body.get_operators_reader()?;
+    while !reader.eof() {
+        function.instruction(&to.parse_instruction(&mut reader)?);
+    }
+    Ok(function.into_raw_body())
+}
+
+/// Other numbers for functions, and nothing else.
+struct Calls {
+    index: Vec<u32>,
+}
+
+impl Reencode for Calls {
+    type Error = Infallible;
+
+    fn function_index(&mut self, function: u32) -> Encoded<u32> {
+        Ok(self.index[function as usize])
+    }
+}
+
+/// The compact module, written section by section.
+struct Compacted<'a> {
+    read: &'a Functions<'a>,
+    /// For each function the first one that does the same.
+    first: Vec<u32>,
+    /// New numbers of functions.
+    index: Vec<u32>,
+    /// Which of the bodies stand there, in their order.
+    order: Vec<usize>,
+    names: HashMap<String, String>,
+}
+
+impl Compacted<'_> {
+    fn name<'n>(&'n self, name: &'n str) -> &'n str {
+        self.names.get(name).map_or(name, String::as_str)
+    }
+}
+
+impl Reencode for Compacted<'_> {
+    type Error = Infallible;
+
+    fn function_index(&mut self, function: u32) -> Encoded<u32> {
+        Ok(self.index[function as usize])
+    }
+
+    fn parse_import_section(
+        &mut self,
+        to: &mut ImportSection,
+        from: wasmparser::ImportSectionReader<'_>,
+    ) -> Encoded<()> {
+        for import in from.into_imports() {
+            let import = import?;
+            let ty = self.entity_type(import.ty)?;
+            to.import(import.module, self.name(import.name), ty);
+        }
+        Ok(())
+    }
+
+    fn parse_function_section(
+        &mut self,
+        to: &mut FunctionSection,
+        _: wasmparser::FunctionSectionReader<'_>,
+    ) -> Encoded<()> {
+        self.order.iter().for_each(|i| {
+            to.function(self.read.types[*i]);
+        });
+        Ok(())
+    }
+
+    fn parse_export(&mut self, to: &mut ExportSection, from: wasmparser::Export<'_>) -> Encoded<()> {
+        let (kind, index) = (self.export_kind(from.kind)?, self.external_index(from.kind, from.index)?);
+        to.export(self.name(from.name), kind, index);
+        Ok(())
+    }
+
+    fn parse_code_section(&mut self, to: &mut CodeSection, _: wasmparser::CodeSectionReader<'_>) -> Encoded<()> {
+        let read = self.read;
+        for i in self.order.clone() {
+            to.raw(&encode(self, &read.bodies[i])?);
+        }
+        Ok(())
+    }
+
+    /// Names of functions are kept, for the checks; the section does not travel.
+    fn custom_name_section(&mut self, from: wasmparser::NameSectionReader<'_>) -> Encoded<NameSection> {
+        let mut to = NameSection::new();
+        for part in from {
+            let Name::Function(names) = part? else { continue };
+            let mut kept = Vec::new();
+            for name in names {
+                let name = name?;
+                if self.first[name.index as usize] == name.index {
+                    kept.push((self.index[name.index as usize], name.name));
+                }
+            }
+            kept.sort_unstable();
+            let mut map = NameMap::new();
+            kept.iter().for_each(|(index, name)| map.append(*index, name));
+            to.functions(&map);
+        }
+        Ok(to)
+    }
+}
+
+/// Letters for names that hold an underscore, which are wasm-bindgen's; what has a plain name may be spoken of elsewhere.
+fn short_names(outside: &BTreeSet<String>) -> HashMap<String, String> {
+    let letters: Vec<char> = ('a'..='z').chain('A'..='Z').collect();
+    let one = letters.iter().map(char::to_string);
+    let two = letters.iter().flat_map(|first| letters.iter().map(move |second| format!("{first}{second}")));
+    let free = one.chain(two).filter(|name| !outside.contains(name));
+    outside.iter().filter(|name| name.contains('_')).cloned().zip(free).collect()
+}
+
+/// A script in which every identifier that has another name is called by it.
+fn renamed(script: &str, names: &HashMap<String, String>) -> String {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    let mut to = String::with_capacity(script.len());
+    let mut rest = script;
+    while !rest.is_empty() {
+        let (word, after) = rest.split_at(rest.find(|c| !is_part(c)).unwrap_or(rest.len()));
+        to.push_str(names.get(word).map_or(word, String::as_str));
+        let (between, after) = after.split_at(after.find(is_part).unwrap_or(after.len()));
+        to.push_str(between);
+        rest = after;
+    }
+    to
+}
+
+/// An order of `bodies` in which each has its like beside it: pairs are joined to chains, the most alike first.
+fn by_likeness(bodies: &[&[u8]]) -> Vec<usize> {
+    // Four bytes at a time, about two instructions.
+    let pieces = bodies.iter().map(|body| {
+        let mut pieces: Vec<u32> =
+            body.windows(4).map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect();
+        pieces.sort_unstable();
+        pieces.dedup();
+        pieces
+    });
+    let pieces: Vec<Vec<u32>> = pieces.collect();
+    let mut pairs = Vec::new();
+    for (b, pieces_b) in pieces.iter().enumerate() {
+        for (a, pieces_a) in pieces[..b].iter().enumerate() {
+            let n = n_common(pieces_a, pieces_b);
+            if n > 0 {
+                // Between how much is the same and which share of both that is: the exponent was found by trying.
+                let likeness = n as f64 / ((pieces_a.len() * pieces_b.len()) as f64).powf(0.4);
+                pairs.push((likeness, a, b));
+            }
+        }
+    }
+    // Where two are equally alike, their places decide, so that equal modules stay equal.
+    pairs.sort_unstable_by(|x, y| y.0.total_cmp(&x.0).then((x.1, x.2).cmp(&(y.1, y.2))));
+    let mut chains = Chains::new(bodies.len());
+    pairs.into_iter().for_each(|(_, a, b)| chains.join(a, b));
+    chains.in_order()
+}
+
+/// How many entries two sorted lists have in common.
+fn n_common<T: Ord>(a: &[T], b: &[T]) -> usize {
+    let (mut i, mut j, mut n) = (0, 0, 0);
+    while i < a.len() && j < b.len() {
+        match a[i].cmp(&b[j]) {
+            std::cmp::Ordering::Less => i += 1,
+            std::cmp::Ordering::Greater => j += 1,
+            std::cmp::Ordering::Equal => (i, j, n) = (i + 1, j + 1, n + 1),
+        }
+    }
+    n
+}
+
+/// Items that are being joined, end to end.
+struct Chains {
+    /// Whom each item stands beside: nobody, one or two others.
+    beside: Vec<Vec<usize>>,
+    /// The other end of the chain of each item that is an end itself.
+    other_end: Vec<usize>,
+}
+
+impl Chains {
+    fn new(n: usize) -> Chains {
+        Chains { beside: vec![Vec::new(); n], other_end: (0..n).collect() }
+    }
+
+    /// Joins two chains at these items, if both are ends, and not of one chain.
+    fn join(&mut self, a: usize, b: usize) {
+        if self.beside[a].len() == 2 || self.beside[b].len() == 2 || self.other_end[a] == b {
+            return;
+        }
+        self.beside[a].push(b);
+        self.beside[b].push(a);
+        let (end_a, end_b) = (self.other_end[a], self.other_end[b]);
+        (self.other_end[end_a], self.other_end[end_b]) = (end_b, end_a);
+    }
+
+    /// The items, chain by chain.
+    fn in_order(&self) -> Vec<usize> {
+        let mut order = Vec::new();
+        let mut seen = vec![false; self.beside.len()];
+        for start in 0..self.beside.len() {
+            if seen[start] || self.beside[start].len() == 2 {
+                continue;
+            }
+            let mut next = Some(start);
+            while let Some(item) = next {
+                seen[item] = true;
+                order.push(item);
+                next = self.beside[item].iter().copied().find(|other| !seen[*other]);
+            }
+        }
+        order
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MODULE: &str = r#"(module
+        (import "env" "__wbg_told_0123456789abcdef" (func $told (param i32)))
+        (table 3 funcref)
+        (elem (i32.const 0) $one $same $tells)
+        (func $one (export "engine_one") (result i32) i32.const 1)
+        (func $tells (export "tells") i32.const 7 call $told)
+        (func $same (export "engine_same") (result i32) i32.const 1)
+        (func $calls_one (export "calls_one") (result i32) call $one)
+        (func $calls_same (export "callsSame") (result i32) call $same))"#;
+
+    const GLUE: &str = "const imports = { __wbg_told_0123456789abcdef: (n) => told(n) };\n\
+                        export const one = () => wasm.engine_one() + wasm.engine_same(), engine_one_more = 1;";
+
+    fn exports(module: &[u8]) -> HashMap<String, u32> {
+        let sections = Parser::new(0).parse_all(module).map(Result::unwrap);
+        let mut exports = sections.filter_map(|payload| match payload {
+            Payload::ExportSection(exports) => Some(exports.into_iter().map(Result::unwrap)),
+            _ => None,
+        });
+        exports.next().unwrap().map(|export| (export.name.to_owned(), export.index)).collect()
+    }
+
+    #[test]
+    fn a_function_that_is_there_twice_is_there_once() {
+        let before = wat::parse_str(MODULE).unwrap();
+        let mut scripts = [GLUE.to_owned()];
+        let after = compact(&before, &mut scripts).unwrap();
+        wasmparser::Validator::new().validate_all(&after).unwrap();
+        let read = Functions::read(&after).unwrap();
+        assert_eq!((read.n_imported, read.bodies.len()), (1, 3));
+        // In the order of the alphabet: __wbg_told_…, calls_one, engine_one, engine_same; “tells” and “callsSame” stay.
+        let exports = exports(&after);
+        assert_eq!(exports["c"], exports["d"], "engine_one and engine_same");
+        assert_eq!(exports["b"], exports["callsSame"], "once their callees are the same, callers are");
+        assert!(exports.contains_key("tells") && read.outside.contains("a"));
+        let glue = "const imports = { a: (n) => told(n) };\n\
+                    export const one = () => wasm.c() + wasm.d(), engine_one_more = 1;";
+        assert_eq!(scripts, [glue]);
+    }
+
+    #[test]
+    fn bodies_stay_with_their_names() {
+        let before = wat::parse_str(MODULE).unwrap();
+        let after = compact(&before, &mut []).unwrap();
+        let tells = exports(&after)["tells"] as usize - 1;
+        let body = Functions::read(&after).unwrap().bodies[tells].as_bytes().to_vec();
+        assert_eq!(body, [0, 0x41, 7, 0x10, 0, 0x0b], "no locals, i32.const 7, call 0, end");
+    }
+
+    #[test]
+    fn what_is_alike_stands_side_by_side() {
+        let bodies: [&[u8]; 5] = [b"abcdefghij", b"0123456789", b"unlike all", b"xbcdefghij", b"012345678z"];
+        let order = by_likeness(&bodies);
+        let at = |i: usize| order.iter().position(|other| *other == i).unwrap();
+        assert_eq!(at(0).abs_diff(at(3)), 1);
+        assert_eq!(at(1).abs_diff(at(4)), 1);
+        let mut all = order.clone();
+        all.sort_unstable();
+        assert_eq!(all, [0, 1, 2, 3, 4]);
+    }
+}
