@@ -35,7 +35,9 @@ startPage((context, moved) => {
   scrollTo({ top: 0 });
 });
 
-const titleOf = ({ t }: Context, { key }: Lesson) => t(`${key}.title` as StringKey);
+function titleOf({ t }: Context, { key }: Lesson): string {
+  return t(`${key}.title` as StringKey);
+}
 
 function showContents(context: Context, at: number): void {
   const { t, state } = context;
