@@ -156,7 +156,7 @@ fn in_floats(file: &[u8], gguf: &Gguf) -> Made {
         info.format.dequantize(gguf.tensor_bytes(file, info).unwrap(), &mut floats);
         made::Tensor {
             name: info.name.clone(),
-            shape: info.shape.to_vec(),
+            shape: info.shape.clone(),
             format: Format::F32,
             bytes: bytes(&floats),
         }

@@ -42,7 +42,7 @@ export default defineConfig({
     target: "es2022",
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
-    rolldownOptions: { input: [here("index.html"), here("learn/index.html")] },
+    rolldownOptions: { input: [here("index.html"), here("learn/index.html"), here("workbench/index.html")] },
   },
   worker: { format: "es" }, // the worker loads one of two engines
 });

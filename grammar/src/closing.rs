@@ -2,7 +2,7 @@
 //!
 //! A grammar says what may come, not how far the end is. In JSON the punctuation tells: what closes comes before what goes
 //! on, and what goes on before what opens. Elsewhere, and within a string that may not end yet, kinds of characters take
-//! turns, so that no kind of which there may be any number keeps out the one that leads on.
+//! turns, and so do the characters of a kind: of whichever there may be any number, the one that leads on gets its turn.
 
 use std::sync::Arc;
 
@@ -59,8 +59,17 @@ impl Closing {
         };
         let ranks = ranked(bits);
         let Some(best) = ranks.iter().map(|(_, rank)| *rank).min() else { return };
+        let first = |token: usize| self.words[token].first().copied().unwrap_or_default();
+        let mut whose: Vec<u8> =
+            ranks.iter().filter(|(_, rank)| *rank == best).map(|(token, _)| first(*token)).collect();
+        whose.sort_unstable();
+        whose.dedup();
+        if best == 0 || (self.is_json && self.place == Place::Between) {
+            whose.clear();
+        }
+        let whose_turn = whose.get((turn / 3) as usize % whose.len().max(1));
         for (token, rank) in ranks {
-            if rank > best {
+            if rank > best || whose_turn.is_some_and(|byte| *byte != first(token)) {
                 bits[token / 32] &= !(1 << (token % 32));
             }
         }
@@ -135,6 +144,9 @@ mod tests {
         let by_turn: Vec<_> = (0..4).map(|turn| first(&words, "\"a", true, turn)).collect();
         assert_eq!(by_turn, [["@"], ["a"], ["1"], ["@"]]);
         assert_eq!(first(&words[3..], "\"a", true, 0), ["ü"]);
+        let signs: Vec<_> =
+            (0..4).map(|turn| first(&["-", ":", "-:", "+", "a"], "\"a", true, 3 * turn).concat()).collect();
+        assert_eq!(signs, ["+", "--:", ":", "+"]);
         // a quote is a character like others where it ends nothing
         assert_eq!(first(&["a", "\""], "a", false, 1), ["a"]);
     }

@@ -364,7 +364,7 @@ function globals(now: () => Date): Record<string, Value> {
     const [start, stop, step] = numbers.length < 2 ? [0, numbers[0] ?? 0, 1] : [numbers[0] ?? 0, numbers[1] ?? 0, numbers[2] ?? 1];
     if (step === 0) fail("A range cannot go by 0.");
     const length = Math.max(0, Math.ceil((stop - start) / step));
-    spend(length);
+    spend(10 * length); // each becomes a value
     return list(Array.from({ length }, (_, idx) => toValue(start + idx * step)));
   };
   return {

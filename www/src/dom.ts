@@ -22,13 +22,13 @@ export function make<K extends keyof HTMLElementTagNameMap>(
 }
 
 /** Copies a text and says so on the button for a moment; selects nothing and asks for nothing. */
-export async function copyFrom(button: HTMLButtonElement, text: string): Promise<void> {
+export async function copyFrom(button: HTMLButtonElement, text: string, [done, refused] = ["Copied", "Not allowed here"]): Promise<void> {
   const label = (button.dataset.label ??= button.textContent ?? "");
   try {
     await navigator.clipboard.writeText(text);
-    button.textContent = "Copied";
+    button.textContent = done ?? "";
   } catch {
-    button.textContent = "Not allowed here";
+    button.textContent = refused ?? "";
   }
   setTimeout(() => (button.textContent = label), 1600);
 }

@@ -1,9 +1,13 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "puppeteer-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { attend, cut, divergence, pca, softmax } from "../src/learn/numbers.js";
+import { secondsFor } from "../src/learn/cost.js";
+import { csv } from "../src/learn/export.js";
+import { attend, best, cut, divergence, habitsOf, pca, quantize, rms, softmax } from "../src/learn/numbers.js";
 import { strings } from "../src/learn/strings/index.js";
+import { caseOf, furthest, inputOf, STEPS, VARIANTS } from "../src/learn/textbook.js";
+import { anglesOf, turn, turning } from "../src/learn/turning.js";
 import { at, chromium, launch, press, Site, waitForText } from "./harness.js";
 
 const shots = process.env.SHOTS;
@@ -16,7 +20,61 @@ test("every string is in both languages, with the same names to fill in", () => 
     const chinese = strings.zh[key as keyof typeof strings.en];
     expect(names(chinese), key).toEqual(names(text));
     expect(chinese.split("**").length, key).toBe(text.split("**").length);
+    expect(chinese.split("\n").length, key).toBe(text.split("\n").length);
+    expect(text.trim(), key).not.toBe("");
+    expect(chinese.trim(), key).not.toBe("");
+    const isForTheModel = /[dD]efault$|people$|known$|^bench\.[ab]$|opK$|opP$|inP$/.test(key); // what the model reads, and names of things
+    if (!isForTheModel) expect(chinese, key).toMatch(/[\u4e00-\u9fff]/);
   }
+});
+
+test("no string is asked for that is not there, and none is there for nothing", () => {
+  const folders = ["../src/learn", "../src/learn/lessons", "../src/workbench"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
+  const source = folders.flatMap((folder) => readdirSync(folder).filter((name) => name.endsWith(".ts")).map((name) => readFileSync(`${folder}/${name}`, "utf8"))).join("\n");
+  const asked = [...source.matchAll(/\bt\("([\w.-]+)"/g), ...source.matchAll(/figure\(context, "([\w.-]+)"/g)].map(([, key]) => key as string);
+  expect(asked.filter((key) => !(key in strings.en))).toEqual([]);
+  const lessons = /^(tokens|vectors|positions|attention|block|choice|lens|who|speed|limits)\.(title|ask|note)$/;
+  const made = /^(habits|block\.step|bench\.compare|credit|attention)\./; // names that are put together
+  const unused = Object.keys(strings.en).filter((key) => !source.includes(`"${key}"`) && !lessons.test(key) && !made.test(key));
+  expect(unused).toEqual([]);
+});
+
+test("what PyTorch computed in the textbook's block has the shapes of its steps, and variants differ where they should", () => {
+  const { nTokens: T, nEmbd: D, nHead: H, nFf: F, weights } = caseOf("textbook");
+  expect(weights).toHaveLength(3 * D * D + 3 * D + D * D + D + F * D + F + D * F + D + 4 * D);
+  for (const variant of VARIANTS) {
+    const { steps } = caseOf(variant);
+    expect(Object.keys(steps)).toEqual([...STEPS]);
+    expect(STEPS.map((step) => steps[step].length)).toEqual([T * D, T * D, T * D, H * T * T, H * T * T, T * D, T * D, T * D, T * D, T * F, T * F, T * D, T * D, T * D]);
+  }
+  const [plain, free, shared, scaled] = VARIANTS.map((variant) => caseOf(variant).steps) as [ReturnType<typeof caseOf>["steps"], ReturnType<typeof caseOf>["steps"], ReturnType<typeof caseOf>["steps"], ReturnType<typeof caseOf>["steps"]];
+  expect(furthest(plain.scores, free.scores)).toBe(0);
+  expect(furthest(plain.weights, free.weights)).toBeGreaterThan(0.01);
+  expect(plain.q.slice(0, D / H).every((x, idx) => Math.abs(x - (shared.q[idx] as number)) < 1e-6)).toBe(true);
+  expect(shared.q.slice(0, D / H).every((x, idx) => Math.abs(x - (shared.q[D / H + idx] as number)) < 1e-6)).toBe(true);
+  expect((scaled.scores[0] as number) * Math.SQRT2).toBeCloseTo(plain.scores[0] as number, 4);
+  expect(inputOf([1, 2, 3, 4], 2, 0.5)).toEqual([1, 2, 3.5, 4]);
+});
+
+test("the way in which keys turn is found in them", () => {
+  const pairs = [0.9, 0.3, 0.1, 0.01];
+  const start = Float32Array.from([1, 0.5, -0.3, 0.8, 0.2, -1, 0.6, 0.4]);
+  const turned = (pair: (idx: number) => [number, number]) =>
+    Array.from({ length: 12 }, (_, at) => {
+      const key = start.slice();
+      pairs.forEach((angle, idx) => {
+        const [a, b] = pair(idx);
+        [key[a], key[b]] = turn([start[a] as number, start[b] as number], angle * at) as [number, number];
+      });
+      return key;
+    });
+  for (const pair of [(idx: number) => [2 * idx, 2 * idx + 1] as [number, number], (idx: number) => [idx, idx + 4] as [number, number]]) {
+    const keys = turned(pair);
+    const way = turning(keys);
+    expect(way?.pair(1)).toEqual(pair(1));
+    expect(anglesOf(keys, way as NonNullable<typeof way>).map((x) => Number(x.toFixed(4)))).toEqual(pairs);
+  }
+  expect(turning([start, start, start])).toBeUndefined();
 });
 
 test("the arithmetic of the figures", () => {
@@ -32,6 +90,17 @@ test("the arithmetic of the figures", () => {
   expect(masked.out[0]).toEqual([1, 2]);
   const places = pca([[0, 0, 1], [2, 0, 1], [4, 0, 1], [2, 1, 1]].map((row) => Float32Array.from(row)));
   expect(Math.abs((places[2]?.[0] ?? 0) - (places[0]?.[0] ?? 0))).toBeCloseTo(4, 1);
+  expect(best([1, 3, 3, 2], 3).map(({ token }) => token)).toEqual([1, 2, 3]);
+  const many = Float64Array.from({ length: 500 }, (_, idx) => Math.sin(idx * idx));
+  expect(best(many, 20)).toEqual(best(many, 100).slice(0, 20));
+  expect([...quantize([1, -0.5, 0.26, 0], 3, 4)].map((x) => x.toFixed(3))).toEqual(["1.000", "-0.333", "0.333", "0.000"]);
+  const errors = [2, 4, 8].map((bits) => rms(many.map((x, idx) => x - (quantize(many, bits, 32)[idx] as number))));
+  expect(errors[0]).toBeGreaterThan((errors[1] as number) * 3);
+  expect(errors[1]).toBeGreaterThan((errors[2] as number) * 10);
+  expect(habitsOf([1, 0, 0, 0.75, 0.25, 0, 0, 1, 0], 3)).toMatchObject({ previous: 0.875, first: 0.375, self: 0.125 });
+  expect(csv([["a", 'say "x"'], ["1,5", 2]])).toBe('a,"say ""x"""\r\n"1,5",2\r\n');
+  const info = { parameters: 3e9, nEmbd: 0, nVocab: 0 } as Parameters<typeof secondsFor>[0]["info"];
+  expect(secondsFor({ info }, 10)).toBe(10);
 });
 
 describe.skipIf(!chromium)("the lessons", () => {
@@ -64,6 +133,7 @@ describe.skipIf(!chromium)("the lessons", () => {
       (field, text) => {
         (field as HTMLInputElement).value = text;
         field.dispatchEvent(new Event("input", { bubbles: true }));
+        field.dispatchEvent(new Event("change", { bubbles: true }));
       },
       value,
     );
@@ -73,12 +143,24 @@ describe.skipIf(!chromium)("the lessons", () => {
     ["tokens", "text", "ab cd", "tokens-told", /^\d+ tokens/, /^5 tokens for 5 bytes/],
     ["vectors", "word", "q", "vectors-told", /Nearest to “␣”/, /Nearest to “q”/],
     ["positions", "distance", "0", "positions-told", /^8 apart/, /^0 apart: turned 1\.000, waves 1\.000/],
+    ["positions", "position", "9", "waves-told", /^At position 5/, /^At position 9/],
+    ["positions", "m", "6", "turn-told", /^3 apart, so 90°/, /^5 apart, so 150°/],
+    ["positions", "far", "5", "own-told", /distance of 3/, /distance of 5/],
     ["attention", "q-2-0", "9", "hand-told", /Token 3 takes 0\./, /Token 3 takes 0\.67 \+ 0\.00 \+ 0\.33/],
     ["attention", "head", "3", "attention-told", /head 1, .* looks most at/, /head 3, .* looks most at/],
+    ["attention", "habit", "first", "heads-figure", /Layer 1/, /0\.\d\d/],
+    ["block", "step", "9", "step-told", /^Step 4: scores/, /^Step 9: norm/],
+    ["block", "variant", "noMask", "variant-told", /all is as in the textbook/, /all is as in the textbook|differ at this step/],
+    ["block", "neuron", "7", "neuron-told", /^Neuron \d+ of layer 2/, /^Neuron 7 of layer 2/],
     ["block", "at", "2", "block-told", /the stream grows/, /At “O” the stream/],
     ["choice", "topK", "3", "choice-told", /^65536 pieces/, /^3 pieces are left; “a” has/],
     ["lens", "at", "2", "lens-told", /the answer is/, /After “O” the answer is/],
+    ["lens", "target", "c", "credit-told", /“a” has a logit/, /“c” has a logit/],
+    ["who", "patchLayer", "2", "patch-told", /With layer 3 patched/, /With layer 2 patched/],
+    ["speed", "filled", "100", "cache-told", /^256 tokens take/, /^100 tokens take/],
+    ["speed", "bits", "2", "bits-told", /^4 bits/, /^2 bits/],
     ["who", "text", "abc", "who-told", /^0 heads are off/, /^0 heads are off. “a” had/],
+    ["limits", "known", "abcdef", "memory-told", /^Of \d+ pieces/, /^Of 6 pieces it was more than half sure of 0/],
     ["limits", "people", "cat", "bias-told", /gets/, /gets 50 % to 50 %/],
   ];
   test.each(moves)("%s: %s = %s moves %s", async (lesson, control, value, id, before, after) => {
@@ -123,15 +205,16 @@ describe.skipIf(!chromium)("the lessons", () => {
 
   const axe = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
   const keys = ["tokens", "vectors", "positions", "attention", "block", "choice", "lens", "who", "speed", "limits"];
-  test.each(keys.flatMap((key) => [[key, "en", 390], [key, "zh", 1280]] as const))("%s in %s at %i px: whole, and for everyone", async (key, lang, width) => {
+  test.each([...keys, "workbench"].flatMap((key) => [[key, "en", 390], [key, "zh", 1280]] as const))("%s in %s at %i px: whole, and for everyone", async (key, lang, width) => {
     const page = await browser.newPage();
     await page.setViewport({ width, height: 900 });
-    await page.goto(`${site.url}learn/#lang=${lang}&lesson=${key}`);
+    await page.goto(key === "workbench" ? `${site.url}workbench/#lang=${lang}&compare=text` : `${site.url}learn/#lang=${lang}&lesson=${key}`);
     await page.waitForFunction(() => /\d/.test(document.querySelector("[data-testid=model]")?.textContent ?? ""));
-    await page.waitForFunction(() => [...document.querySelectorAll("main .told")].every((one) => one.textContent !== "" || one.classList.contains("on")) || location.hash.includes("speed"));
+    await page.waitForFunction(() => [...document.querySelectorAll("main .told")].every((one) => one.textContent !== "" || one.classList.contains("on") || (one as HTMLElement).offsetParent === null) || location.hash.includes("speed"));
+    await page.waitForFunction(() => !document.documentElement.hasAttribute("data-busy"));
     await page.$$eval("figure details", (all) => all.forEach((one) => ((one as HTMLDetailsElement).open = true)));
     expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "nothing overflows").toBe(true);
-    const figures = await page.$$eval("figure:not([hidden])", (all) => all.map((one) => [one.querySelectorAll("tbody tr").length > 0, (one.querySelector("svg")?.getAttribute("aria-label") ?? "").length > 3]));
+    const figures = await page.$$eval("figure:not([hidden])", (all) => all.filter((one) => (one as HTMLElement).offsetParent !== null).map((one) => [one.querySelectorAll("tbody tr").length > 0, (one.querySelector("svg")?.getAttribute("aria-label") ?? "").length > 3]));
     expect(figures.flat().every(Boolean), "every figure has a table and is told").toBe(true);
     await page.evaluate(axe);
     const found = await page.evaluate(async () => {
@@ -140,6 +223,85 @@ describe.skipIf(!chromium)("the lessons", () => {
     });
     expect(found).toEqual([]);
     if (shots) await page.screenshot({ path: `${shots}/${key}-${lang}-${width}.png` as `${string}.png`, fullPage: true });
+    await page.close();
+  });
+
+  /** Opens the workbench, and what it would save. */
+  async function openBench(hash: string): Promise<Page> {
+    const page = await browser.newPage();
+    await page.evaluateOnNewDocument(() => {
+      const saved: Promise<string>[] = [];
+      const urls = new Map<string, Blob>();
+      const make = URL.createObjectURL.bind(URL);
+      URL.createObjectURL = (blob: Blob) => {
+        const url = make(blob);
+        urls.set(url, blob);
+        return url;
+      };
+      HTMLAnchorElement.prototype.click = function () {
+        const blob = urls.get(this.href) as Blob;
+        saved.push(blob.text().then((text) => `${this.download} ${blob.type} ${text}`));
+      };
+      Object.assign(globalThis, { saved });
+    });
+    await page.goto(`${site.url}workbench/#lang=en${hash}`);
+    await waitForText(page, "bench-told", /logit/);
+    return page;
+  }
+
+  const saved = (page: Page) => page.evaluate(async () => Promise.all((globalThis as unknown as { saved: Promise<string>[] }).saved));
+
+  test("the workbench steps from token to token, shows any part, and keeps it all in its address", async () => {
+    const page = await openBench("&text=abcd&measure=previous");
+    await waitForText(page, "bench-told", /^At “d”/).catch(() => undefined);
+    await press(page, at("back"));
+    await waitForText(page, "bench-told", /^At “c”, by share of the token before/);
+    await page.$eval(`${at("strip")} [aria-pressed=true]`, (token) => (token as HTMLElement).focus());
+    await page.keyboard.press("ArrowLeft");
+    await waitForText(page, "bench-told", /^At “b”/);
+    await page.$eval(`${at("bench-map")} g[role=button]:nth-last-of-type(1)`, (cell) => cell.dispatchEvent(new MouseEvent("click")));
+    await waitForText(page, "cell-told", /^Behind layer 6 at “b”/);
+    await page.waitForFunction(() => location.hash.includes("at=3") && location.hash.includes("part=6.s"));
+    await page.reload();
+    await waitForText(page, "cell-told", /^Behind layer 6 at “b”/);
+    await page.close();
+  });
+
+  test("the workbench compares, and saves pictures and numbers", async () => {
+    const page = await openBench("&text=abcd");
+    await press(page, at("toggle"));
+    const text = await waitForText(page, "compare-told", /“a” has .* in A and .* in B/);
+    const [before, after] = [...text.matchAll(/[\d.]+ %/g)].map(([share]) => share);
+    expect(after).not.toBe(before);
+    await page.waitForFunction(() => location.hash.includes("off=1.1"));
+    await set(page, "compare", "settings");
+    await set(page, "b.topK", "1");
+    await waitForText(page, "compare-told", /and 100 % in B/);
+    await press(page, at("write-both"));
+    await waitForText(page, "written-b", /^B: …./);
+    for (const kind of ["SVG", "PNG", "CSV", "JSON"]) {
+      await page.$eval(`${at("bench-map")} .saving [aria-label$=${kind}]`, (button) => (button as HTMLElement).click());
+    }
+    await press(page, at("save-all"));
+    await page.waitForFunction(() => (globalThis as unknown as { saved: unknown[] }).saved.length === 5);
+    const files = await saved(page);
+    const of = (name: string) => files.find((file) => file.startsWith(name)) ?? "";
+    expect(of("bench-map.svg")).toMatch(/^bench-map\.svg image\/svg\+xml <svg.*<rect[^>]*fill="rgb\(/);
+    expect(of("bench-map.svg")).not.toMatch(/oklch|class=/);
+    expect(of("bench-map.png")).toMatch(/^bench-map\.png image\/png .PNG/);
+    expect(of("bench-map.csv")).toMatch(/Layer,Head 1,/);
+    expect(JSON.parse(of("bench-map.json").slice("bench-map.json application/json ".length))).toMatchObject({ head: expect.arrayContaining(["Network"]) });
+    expect(JSON.parse(of("workbench.json").slice("workbench.json application/json ".length))).toMatchObject({ text: "abcd", position: 4 });
+    await page.close();
+  });
+
+  test("a model that is too big for something is told so before it is tried", async () => {
+    const page = await open("lesson=tokens");
+    await page.$eval("#own-address", (field, url) => ((field as HTMLInputElement).value = url), `${site.url}other.gguf`);
+    await page.$eval("#own-address + button", (button) => (button as HTMLElement).click());
+    await waitForText(page, "error", /other\.gguf needs 4\.3 GB of memory.*Load it anyway/s);
+    await page.$eval(`${at("error")} button`, (button) => (button as HTMLElement).click());
+    await page.waitForFunction(() => document.querySelector("[data-testid=error]")?.textContent === "");
     await page.close();
   });
 

@@ -1,6 +1,9 @@
-import { scaleLinear } from "d3-scale";
-import { select, type Selection } from "d3-selection";
+import { select } from "d3-selection";
 import { make } from "../dom.js";
+import { type Arrow, type Bar, type Curve, drawArrows, drawBars, drawCurves, drawHeat, drawPoints, type Heat, type Mark, type Point, type Svg } from "./drawings.js";
+import { toCsv, toPng, toSvg } from "./export.js";
+
+export { shown } from "./drawings.js";
 
 /** What every figure has beside its picture. */
 export interface Told {
@@ -10,43 +13,27 @@ export interface Told {
   rows: readonly (readonly (string | number)[])[];
 }
 
-/** A row of a bar chart. */
-export interface Bar {
-  label: string;
-  value: number;
-  /** What is written behind the bar. */
-  note: string;
-  /** Drawn pale: it is out. */
-  out?: boolean;
-  /** Called by a click or the keyboard, where the bar is a button. */
-  act?: (() => void) | undefined;
+/** What stands on a figure in the reader's language. */
+export interface Labels {
+  caption: string;
+  table: string;
+  /** Before the buttons that save it. */
+  save: string;
 }
 
-/** A table of values as colours. */
-export interface Heat {
-  rows: readonly string[];
-  columns: readonly string[];
-  /** From 0 to 1; `undefined`: there is nothing. */
-  value: (row: number, column: number) => number | undefined;
-  /** What stands in a cell, if anything. */
-  text?: (row: number, column: number) => string;
-}
-
-type Svg = Selection<SVGSVGElement, unknown, null, undefined>;
-
-const ROW = 28;
-
-/** Short enough for an axis, with spaces that can be seen. */
-export const shown = (piece: string) => (piece === "" ? "·" : piece.replaceAll(" ", "␣").replaceAll("\n", "⏎"));
-
-/** A picture with a caption, a sentence that tells it, and the same as a table. */
+/** A picture with a caption, a sentence that tells it, and the same as a table; each of them can be saved as a file. */
 export class Figure {
   readonly root = make("figure", "", { className: "fig" });
+  readonly #id: string;
+  readonly #caption: HTMLElement;
   readonly #svg: SVGSVGElement;
   readonly #table: HTMLTableElement;
   #draw: (() => void) | undefined;
+  #told: Told | undefined;
+  #width = 0;
 
-  constructor(caption: string, tableLabel: string, id: string) {
+  constructor({ caption, table, save }: Labels, id: string) {
+    this.#id = id;
     this.#svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     this.#svg.setAttribute("role", "group");
     this.#table = make("table");
@@ -54,100 +41,76 @@ export class Figure {
     scroll.setAttribute("aria-label", caption);
     scroll.append(this.#table);
     const details = make("details");
-    details.append(make("summary", tableLabel), scroll);
+    details.append(make("summary", table), scroll, this.#saving(save));
     const picture = make("div", "", { className: "picture", tabIndex: 0, role: "group" });
     picture.setAttribute("aria-label", caption);
     picture.append(this.#svg);
+    this.#caption = make("figcaption", caption);
     this.root.dataset.testid = id;
-    this.root.append(picture, make("figcaption", caption), details);
-    new ResizeObserver(() => this.#draw?.()).observe(this.root);
+    this.root.append(picture, this.#caption, details);
+    new ResizeObserver(() => {
+      if (this.root.clientWidth !== this.#width) this.#draw?.();
+    }).observe(this.root);
   }
 
-  bars(bars: readonly Bar[], told: Told, most = Math.max(...bars.map(({ value }) => value), 1e-9)): void {
-    this.#show(told, (svg, width) => {
-      const label = Math.min(150, width * 0.34);
-      const x = scaleLinear([0, most], [0, Math.max(width - label - 86, 20)]);
-      svg.attr("viewBox", `0 0 ${width} ${bars.length * ROW}`);
-      bars.forEach((bar, idx) => {
-        const g = svg.append("g").attr("transform", `translate(0 ${idx * ROW})`).attr("class", bar.out ? "bar out" : "bar");
-        g.append("text").attr("x", label - 8).attr("y", 18).attr("text-anchor", "end").text(clip(bar.label, label));
-        g.append("rect").attr("x", label).attr("y", 5).attr("height", ROW - 10).attr("width", Math.max(x(bar.value), 1));
-        g.append("text").attr("class", "value").attr("x", label + x(bar.value) + 6).attr("y", 18).text(bar.note);
-        button(svg, `translate(0 ${idx * ROW})`, `${bar.label} ${bar.note}`, [width, ROW], bar.act);
-      });
-    });
+  /** Another caption, where what is shown depends on the reader. */
+  set caption(text: string) {
+    this.#caption.textContent = text;
+  }
+
+  bars(bars: readonly Bar[], told: Told, most = Math.max(...bars.map(({ value }) => Math.abs(value)), 1e-9)): void {
+    this.#show(told, (svg, width) => drawBars(svg, width, bars, most));
   }
 
   heat(heat: Heat, told: Told, act?: (row: number, column: number) => void): void {
-    this.#show(told, (svg, room) => {
-      const label = Math.min(96, room * 0.25);
-      const size = Math.max(Math.min((room - label) / heat.columns.length, 44), heat.text ? 40 : 13);
-      const width = Math.max(room, label + size * heat.columns.length);
-      const top = 62;
-      const height = Math.min(size, 30);
-      svg.attr("viewBox", `0 0 ${width} ${top + heat.rows.length * height}`).style("min-width", `${label + size * heat.columns.length}px`);
-      heat.columns.forEach((column, j) => {
-        const at = `translate(${label + (j + 0.6) * size} ${top - 6}) rotate(-52)`;
-        svg.append("text").attr("transform", at).text(clip(column, 76));
-      });
-      heat.rows.forEach((row, i) => {
-        const y = top + i * height;
-        svg.append("text").attr("x", label - 6).attr("y", y + height / 2 + 4).attr("text-anchor", "end").text(clip(row, label));
-        heat.columns.forEach((column, j) => {
-          const value = heat.value(i, j);
-          if (value === undefined) return;
-          const at = `translate(${label + j * size} ${y})`;
-          const g = svg.append("g").attr("transform", at).attr("class", "cell");
-          g.append("rect").attr("class", "frame").attr("width", size - 1).attr("height", height - 1);
-          g.append("rect").attr("class", "ink").attr("width", size - 1).attr("height", height - 1).style("opacity", value);
-          const text = heat.text?.(i, j);
-          if (text !== undefined) g.append("text").attr("class", value > 0.55 ? "over" : "").attr("x", 4).attr("y", height / 2 + 4).text(clip(text, size + 10));
-          g.append("title").text(`${row} → ${column}: ${value.toFixed(2)}`);
-          button(svg, at, `${row}, ${column}: ${text ?? ""}`, [size, height], act && (() => act(i, j)));
-        });
-      });
-    });
+    this.#show(told, (svg, room) => drawHeat(svg, room, heat, act));
   }
 
-  points(points: readonly { label: string; x: number; y: number; strong?: boolean }[], told: Told): void {
-    this.#show(told, (svg, width) => {
-      const height = Math.min(width * 0.75, 420);
-      const range = (values: number[]) => [Math.min(...values), Math.max(...values)] as [number, number];
-      const x = scaleLinear(range(points.map((one) => one.x)), [30, width - 70]);
-      const y = scaleLinear(range(points.map((one) => one.y)), [height - 20, 20]);
-      svg.attr("viewBox", `0 0 ${width} ${height}`);
-      for (const { label, strong, ...at } of points) {
-        const g = svg.append("g").attr("transform", `translate(${x(at.x)} ${y(at.y)})`).attr("class", strong ? "point strong" : "point");
-        g.append("circle").attr("r", strong ? 5 : 3);
-        g.append("text").attr("x", 7).attr("y", 4).text(label);
-      }
-    });
+  points(points: readonly Point[], told: Told): void {
+    this.#show(told, (svg, width) => drawPoints(svg, width, points));
   }
 
-  /** One or two curves over whole numbers. */
-  curves(curves: readonly { label: string; values: readonly number[] }[], told: Told, mark?: number): void {
-    this.#show(told, (svg, width) => {
-      const height = 200;
-      const all = curves.flatMap(({ values }) => values);
-      const x = scaleLinear([0, Math.max(...curves.map(({ values }) => values.length)) - 1], [36, width - 8]);
-      const y = scaleLinear([Math.min(0, ...all), Math.max(...all)], [height - 22, 12]).nice();
-      svg.attr("viewBox", `0 0 ${width} ${height}`);
-      for (const tick of y.ticks(4)) {
-        svg.append("line").attr("class", "grid").attr("x1", 36).attr("x2", width).attr("y1", y(tick)).attr("y2", y(tick));
-        svg.append("text").attr("x", 30).attr("y", y(tick) + 4).attr("text-anchor", "end").text(String(tick));
-      }
-      for (const tick of x.ticks(6)) svg.append("text").attr("x", x(tick)).attr("y", height - 4).attr("text-anchor", "middle").text(String(tick));
-      curves.forEach(({ values }, idx) => {
-        const path = values.map((value, at) => `${at ? "L" : "M"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join("");
-        svg.append("path").attr("class", `curve curve-${idx}`).attr("d", path);
-        if (mark !== undefined && values[mark] !== undefined) {
-          svg.append("circle").attr("class", "mark").attr("r", 5).attr("cx", x(mark)).attr("cy", y(values[mark] as number));
-        }
+  curves(curves: readonly Curve[], told: Told, mark?: Mark): void {
+    this.#show(told, (svg, width) => drawCurves(svg, width, curves, mark));
+  }
+
+  arrows(arrows: readonly Arrow[], told: Told): void {
+    this.#show(told, (svg, width) => drawArrows(svg, width, arrows));
+  }
+
+  /** Anything else. */
+  draw(told: Told, picture: (svg: Svg, width: number) => void): void {
+    this.#show(told, picture);
+  }
+
+  #saving(label: string): HTMLElement {
+    const line = make("p", `${label} `, { className: "saving" });
+    const kinds: readonly (readonly [string, () => Promise<Blob> | Blob])[] = [
+      ["SVG", () => toSvg(this.#svg)],
+      ["PNG", () => toPng(this.#svg)],
+      ["CSV", () => toCsv([this.#told?.head ?? [], ...(this.#told?.rows ?? [])])],
+      ["JSON", () => this.#json()],
+    ];
+    for (const [kind, save] of kinds) {
+      const button = make("button", kind, { type: "button", className: "quiet" });
+      button.setAttribute("aria-label", `${label} ${kind}`);
+      button.addEventListener("click", async () => {
+        const link = make("a", "", { href: URL.createObjectURL(await save()), download: `${this.#id}.${kind.toLowerCase()}` });
+        link.click();
+        setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
       });
-    });
+      line.append(button, " ");
+    }
+    return line;
+  }
+
+  #json(): Blob {
+    const { alt, head, rows } = this.#told ?? { alt: "", head: [], rows: [] };
+    return new Blob([JSON.stringify({ caption: this.#caption.textContent, alt, head, rows }, undefined, 1)], { type: "application/json" });
   }
 
   #show(told: Told, draw: (svg: Svg, width: number) => void): void {
+    this.#told = told;
     this.#svg.setAttribute("aria-label", told.alt);
     const head = make("tr");
     head.append(...told.head.map((text) => make("th", text, { scope: "col" })));
@@ -163,35 +126,12 @@ export class Figure {
     this.#draw = () => {
       const buttons = () => [...this.#svg.querySelectorAll<SVGElement>("[tabindex]")];
       const had = buttons().indexOf(document.activeElement as SVGElement);
+      this.#width = this.root.clientWidth;
       this.#svg.replaceChildren();
-      draw(select(this.#svg), Math.max(this.root.clientWidth, 240));
+      this.#svg.style.removeProperty("min-width");
+      draw(select(this.#svg), Math.max(this.#width, 240));
       if (had >= 0) buttons()[had]?.focus({ preventScroll: true });
     };
     this.#draw();
   }
-}
-
-/** Lays a button over a part of a picture. */
-function button(svg: Svg, at: string, label: string, [width, height]: [number, number], act?: () => void): void {
-  if (!act) return;
-  const g = svg.append("g").attr("transform", at);
-  g.append("rect").attr("class", "hit").attr("width", width).attr("height", height);
-  g.attr("role", "button").attr("tabindex", 0).attr("aria-label", label).on("click", act);
-  g.on("keydown", (event: KeyboardEvent) => {
-    if (event.key !== "Enter" && event.key !== " ") return;
-    event.preventDefault();
-    act();
-  });
-}
-
-/** As much of a text as has room, at about 7 px a letter, and 14 where letters are wide. */
-function clip(text: string, width: number): string {
-  let left = width / 7;
-  let at = 0;
-  for (const letter of text) {
-    left -= letter > "\u2e80" ? 2 : 1;
-    if (left < 1) return `${text.slice(0, at)}…`;
-    at += letter.length;
-  }
-  return text;
 }

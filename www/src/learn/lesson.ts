@@ -3,6 +3,7 @@ import { make } from "../dom.js";
 import { Figure } from "./figure.js";
 import type { State } from "./state.js";
 import type { StringKey } from "./strings/index.js";
+import type { Work } from "./turns.js";
 
 /** What a lesson is made with. */
 export interface Context {
@@ -13,7 +14,7 @@ export interface Context {
    * Runs work with the model as soon as it is there. Of works that wait under one name only the last is done; each has the model
    * to itself. Failures are shown.
    */
-  run: (name: string, work: (model: Model) => Promise<void>) => void;
+  run: (name: string, work: Work) => void;
 }
 
 /** One page. */
@@ -87,7 +88,12 @@ export function slider(context: Context, name: string, label: string, [least, mo
     input.max = String(max);
     show();
   };
-  return { root, get: () => Number(input.value), limit };
+  const set = (to: number) => {
+    input.value = String(to);
+    context.state.set({ [name]: input.value });
+    show();
+  };
+  return { root, get: () => Number(input.value), limit, set };
 }
 
 /** A tick, kept in the address. */
@@ -103,9 +109,64 @@ export function check(context: Context, name: string, label: string, otherwise: 
   return { root, get: () => input.checked };
 }
 
+/** One of a few, kept in the address. */
+export function choose<T extends string>(context: Context, name: string, label: string, options: readonly (readonly [T, string])[], changed: () => void) {
+  const field = make("select");
+  field.append(...options.map(([value, text]) => make("option", text, { value })));
+  const [first] = options[0] as readonly [T, string];
+  const asked = context.state.text(name, first);
+  field.value = options.some(([value]) => value === asked) ? asked : first;
+  field.dataset.testid = name;
+  field.addEventListener("change", () => {
+    context.state.set({ [name]: field.value });
+    changed();
+  });
+  const set = (to: T) => {
+    field.value = to;
+    context.state.set({ [name]: to });
+  };
+  return { root: labelled(label, field), get: () => field.value as T, set };
+}
+
+/** A button that does something, with its label. */
+export function press(label: string, id: string, act: () => void, className = ""): HTMLButtonElement {
+  const button = make("button", label, { type: "button", className });
+  button.dataset.testid = id;
+  button.addEventListener("click", act);
+  return button;
+}
+
+/** A small table of numbers that can be changed, kept in the address as rows between semicolons. */
+export function numberTable(context: Context, name: string, title: string, otherwise: string, cell: (row: number, column: number) => string, changed: () => void) {
+  const parse = (text: string) => text.split(";").map((row) => row.split(",").map(Number));
+  const [asked, own] = [parse(context.state.text(name, otherwise)), parse(otherwise)];
+  const sound = asked.length === own.length && asked.every((row, i) => row.length === own[i]?.length && row.every(Number.isFinite));
+  const values = sound ? asked : own;
+  const root = make("table", "", { className: "numbers" });
+  root.append(make("caption", title));
+  values.forEach((row, i) => {
+    const tr = make("tr");
+    row.forEach((value, j) => {
+      const input = make("input", "", { type: "number", step: "0.5", value: String(value) });
+      input.setAttribute("aria-label", cell(i + 1, j + 1));
+      input.dataset.testid = `${name}-${i}-${j}`;
+      input.addEventListener("input", () => {
+        row[j] = Number.isFinite(input.valueAsNumber) ? input.valueAsNumber : 0;
+        context.state.set({ [name]: values.map((one) => one.join(",")).join(";") });
+        changed();
+      });
+      const td = make("td");
+      td.append(input);
+      tr.append(td);
+    });
+    root.append(tr);
+  });
+  return { root, values };
+}
+
 /** A figure of a lesson. */
 export function figure({ t }: Context, caption: StringKey, id: string): Figure {
-  return new Figure(t(caption), t("figure.table"), id);
+  return new Figure({ caption: t(caption), table: t("figure.table"), save: t("figure.save") }, id);
 }
 
 /** The pieces of some tokens, as text. */

@@ -1,4 +1,4 @@
-import { type Model, type ModelInfo, PageLmError, type Progress } from "pagelm";
+import { type Estimate, Model, type ModelInfo, type Progress } from "pagelm";
 import { type BuiltinShelf, keyOf, listBuiltins } from "../builtins.js";
 import { make } from "../dom.js";
 import { formatBytes } from "../format.js";
@@ -8,25 +8,31 @@ import type { State } from "./state.js";
 
 /** From here on it is said before it is tried that a page may not get the memory. */
 const BIG_BYTES = 1_500_000_000;
+/** Parameters from which on figures are slow enough to say so. */
+const MANY = 200_000_000;
 
 /** The one model of all lessons: how it comes, what it is, and the ways to another. */
 export class ModelPanel {
   readonly #root: HTMLElement;
+  readonly #notice: HTMLElement;
   readonly #changed: () => void;
   readonly #library: Library;
   readonly #status = make("p", "", { role: "status" });
   readonly #error = make("p", "", { role: "alert" });
+  readonly #coming = make("p", "");
+  readonly #bar = make("progress");
   #builtins: readonly BuiltinShelf[] = [];
   #listed: Promise<void> | undefined;
   #info: ModelInfo | undefined;
   #t: Context["t"] | undefined;
   #state: State | undefined;
 
-  constructor(root: HTMLElement, changed: () => void) {
-    this.#root = root;
-    this.#changed = changed;
+  /** `notice` is where loading and errors are told, wherever the reader is. */
+  constructor(root: HTMLElement, notice: HTMLElement, changed: () => void) {
+    [this.#root, this.#notice, this.#changed] = [root, notice, changed];
     this.#status.dataset.testid = "model";
     this.#error.dataset.testid = "error";
+    notice.append(this.#coming, this.#bar, this.#error);
     this.#library = new Library({
       onProgress: (item, progress) => this.#progress(item, progress),
       onChange: (info) => void (this.#info = info),
@@ -48,7 +54,7 @@ export class ModelPanel {
       const wanted = this.#state?.text("model", "");
       const item = this.#builtins.find((one) => keyOf(one) === wanted) ?? this.#builtins[0];
       if (item && !this.#library.ready && !this.#library.loading) {
-        await this.#library.open(item);
+        await this.#library.open(item).finally(() => this.#arrived());
         this.#rebuild();
       }
     }
@@ -57,11 +63,12 @@ export class ModelPanel {
 
   fail(thrown: unknown): void {
     if (thrown instanceof Error && thrown.name === "AbortError") return;
-    this.#error.textContent = thrown instanceof Error ? thrown.message : String(thrown);
+    this.#tell(thrown instanceof Error ? thrown.message : String(thrown));
   }
 
   show(t: Context["t"], state: State): void {
     [this.#t, this.#state] = [t, state];
+    this.#tell();
     this.#rebuild();
   }
 
@@ -74,25 +81,26 @@ export class ModelPanel {
     for (const item of this.#builtins) {
       const button = make("button", item.builtin.label ?? item.builtin.name, { type: "button" });
       button.setAttribute("aria-pressed", String(this.#library.item === item));
-      button.addEventListener("click", () => this.#choose(item, keyOf(item)));
+      button.addEventListener("click", () => void this.#choose(item, keyOf(item)));
       bar.append(button);
     }
     const file = make("input", "", { type: "file", accept: ".gguf", id: "own-file" });
     file.addEventListener("change", () => {
       const chosen = file.files?.[0];
-      if (chosen) this.#ask({ source: chosen, label: chosen.name }, chosen.size);
+      if (chosen) void this.#ask({ source: chosen, label: chosen.name });
     });
     const address = make("input", "", { type: "url", id: "own-address", placeholder: "https://…/model.gguf" });
     const load = make("button", t("model.load"), { type: "button" });
     load.addEventListener("click", () => {
-      if (URL.canParse(address.value)) this.#ask({ source: new URL(address.value), label: address.value.split("/").pop() ?? "" }, 0);
+      const isAddress = URL.canParse(address.value);
+      address.setAttribute("aria-invalid", String(!isAddress));
+      if (isAddress) void this.#ask({ source: new URL(address.value), label: address.value.split("/").pop() ?? "" });
     });
     const field = make("span", "", { className: "field" });
     field.append(address, load);
     part.append(
       make("h2", t("model.title")),
       this.#status,
-      this.#error,
       bar,
       make("label", t("model.own"), { htmlFor: "own-file" }),
       file,
@@ -105,33 +113,62 @@ export class ModelPanel {
     this.#say();
   }
 
-  /** Says first where a file is likely to be too large. */
-  #ask(item: Shelf, bytes: number): void {
+  /** Reads the header first, and says what is too big for what before anything is tried. */
+  async #ask(item: Shelf): Promise<void> {
+    const t = this.#t;
+    if (!t) return;
+    this.#tell(t("model.header", { name: item.label }));
+    let estimate: Estimate;
+    try {
+      estimate = await Model.estimate(item.source);
+    } catch (thrown) {
+      return this.fail(thrown);
+    }
+    const values = { name: item.label, size: formatBytes(estimate.totalBytes), parameters: `${(estimate.parameters / 1e6).toFixed(0)} M` };
+    if (!estimate.fits) return this.#tell(t("model.unfit", values));
     const memory = (navigator as { deviceMemory?: number }).deviceMemory ?? Infinity;
-    if (!this.#t || bytes < Math.min(BIG_BYTES, memory * 4e8)) return this.#choose(item, undefined);
-    this.#error.textContent = `${this.#t("model.big", { size: formatBytes(bytes) })} `;
-    const anyway = make("button", this.#t("model.anyway"), { type: "button", className: "quiet" });
-    anyway.addEventListener("click", () => this.#choose(item, undefined));
-    this.#error.append(anyway);
+    const isBig = estimate.totalBytes > Math.min(BIG_BYTES, memory * 4e8);
+    if (!isBig && estimate.parameters < MANY) return this.#choose(item, undefined);
+    this.#tell(t(isBig ? "model.big" : "model.slow", values), [t("model.anyway"), () => void this.#choose(item, undefined)]);
   }
 
-  #choose(item: Shelf, key: string | undefined): void {
-    this.#error.textContent = "";
-    this.#library.open(item).then(
-      () => {
-        this.#state?.set({ model: key });
-        this.#changed();
-      },
-      (thrown) => {
-        this.#say();
-        this.fail(thrown instanceof PageLmError ? thrown : new Error(String(thrown)));
-      },
-    );
+  async #choose(item: Shelf, key: string | undefined): Promise<void> {
+    this.#tell();
+    try {
+      await this.#library.open(item);
+      this.#state?.set({ model: key });
+      this.#arrived();
+      this.#changed();
+    } catch (thrown) {
+      this.#arrived();
+      this.#say();
+      this.fail(thrown);
+    }
+  }
+
+  /** Says something where it cannot be missed, with a way to go on if there is one; without a text, takes it away. */
+  #tell(text = "", act?: [string, () => void]): void {
+    this.#error.textContent = text;
+    if (act) {
+      const button = make("button", act[0], { type: "button", className: "quiet" });
+      button.addEventListener("click", act[1]);
+      this.#error.append(" ", button);
+    }
+    this.#notice.hidden = text === "" && this.#coming.textContent === "";
+    this.#bar.hidden = this.#coming.textContent === "";
   }
 
   #progress(item: Shelf, { receivedBytes, totalBytes }: Progress): void {
     const share = totalBytes ? Math.floor((100 * receivedBytes) / totalBytes) : "…";
-    this.#status.textContent = this.#t?.("model.loading", { name: item.label, percent: share }) ?? "";
+    this.#coming.textContent = this.#t?.("model.loading", { name: item.label, percent: share }) ?? "";
+    this.#bar.setAttribute("aria-label", this.#coming.textContent);
+    if (totalBytes) this.#bar.value = receivedBytes / totalBytes;
+    this.#tell(this.#error.textContent ?? "");
+  }
+
+  #arrived(): void {
+    this.#coming.textContent = "";
+    this.#tell();
   }
 
   #say(): void {

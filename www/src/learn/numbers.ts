@@ -3,6 +3,9 @@
  * @module
  */
 
+/** Up to so many are kept in order while a list is gone through once; for more, it is sorted. */
+const FEW = 64;
+
 /** softmax(x / temperature); at temperature 0 all of it on the largest. */
 export function softmax(logits: ArrayLike<number>, temperature = 1): Float64Array {
   let max = -Infinity;
@@ -41,9 +44,21 @@ export function cut(probs: Float64Array, { topK, topP, minP }: Cut): { token: nu
 
 /** The `n` largest, the largest first; of equals the lower token first. */
 export function best(values: ArrayLike<number>, n: number): { token: number; p: number }[] {
-  const order = Array.from({ length: values.length }, (_, token) => token);
-  order.sort((a, b) => (values[b] as number) - (values[a] as number) || a - b);
-  return order.slice(0, n).map((token) => ({ token, p: values[token] as number }));
+  if (n > FEW) {
+    const order = Array.from({ length: values.length }, (_, token) => token);
+    order.sort((a, b) => (values[b] as number) - (values[a] as number) || a - b);
+    return order.slice(0, n).map((token) => ({ token, p: values[token] as number }));
+  }
+  const top: { token: number; p: number }[] = [];
+  for (let token = 0; token < values.length; token += 1) {
+    const p = values[token] as number;
+    if (top.length === n && !(p > (top[n - 1]?.p ?? -Infinity))) continue;
+    let at = top.length;
+    while (at > 0 && (top[at - 1]?.p as number) < p) at -= 1;
+    top.splice(at, 0, { token, p });
+    if (top.length > n) top.pop();
+  }
+  return top;
 }
 
 /** How much of one distribution the other has not: Σ p ln(p / q), in nats. */
@@ -102,4 +117,61 @@ export function attend(q: number[][], k: number[][], v: number[][], masked: bool
   const weights = scores.map((row, i) => [...softmax(row.map((x, j) => (masked && j > i ? -Infinity : x)))]);
   const out = weights.map((row) => (v[0] ?? []).map((_, at) => row.reduce((sum, w, j) => sum + w * ((v[j] ?? [])[at] ?? 0), 0)));
   return { scores, weights, out };
+}
+
+/** The root of the mean of the squares. */
+export function rms(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let idx = 0; idx < values.length; idx += 1) sum += (values[idx] as number) ** 2;
+  return Math.sqrt(sum / Math.max(values.length, 1));
+}
+
+/** The arithmetic mean. */
+export function mean(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let idx = 0; idx < values.length; idx += 1) sum += values[idx] as number;
+  return sum / Math.max(values.length, 1);
+}
+
+/**
+ * Values rounded as a block format does it: each `block` of them shares one scale, d = max |x| / (2^(bits − 1) − 1), and each
+ * becomes the nearest whole number of d's. (Q8_0 is 8 bits in blocks of 32; ggml's 4-bit formats choose d a little otherwise.)
+ */
+export function quantize(values: ArrayLike<number>, bits: number, block: number): Float64Array {
+  const most = 2 ** (bits - 1) - 1;
+  const out = new Float64Array(values.length);
+  for (let at = 0; at < values.length; at += block) {
+    let largest = 0;
+    const end = Math.min(at + block, values.length);
+    for (let idx = at; idx < end; idx += 1) largest = Math.max(largest, Math.abs(values[idx] as number));
+    const d = largest / most || 1;
+    for (let idx = at; idx < end; idx += 1) out[idx] = Math.round((values[idx] as number) / d) * d;
+  }
+  return out;
+}
+
+/** How a head spreads its attention over a text, each from 0 to 1: means over the tokens that have a choice. */
+export interface Habits {
+  /** The share of the token before, of the first token, and of the token itself. */
+  previous: number;
+  first: number;
+  self: number;
+  /** The entropy, of the most that there could be. */
+  spread: number;
+}
+
+/** The habits of a head with these attention weights, T × T. The first token has no choice, and does not count. */
+export function habitsOf(weights: ArrayLike<number>, nTokens: number): Habits {
+  const habits = { previous: 0, first: 0, self: 0, spread: 0 };
+  const rows = Math.max(nTokens - 1, 1);
+  for (let at = 1; at < nTokens; at += 1) {
+    const w = (other: number) => weights[at * nTokens + other] as number;
+    habits.previous += w(at - 1) / rows;
+    habits.first += w(0) / rows;
+    habits.self += w(at) / rows;
+    let entropy = 0;
+    for (let other = 0; other <= at; other += 1) if (w(other) > 0) entropy -= w(other) * Math.log(w(other));
+    habits.spread += entropy / Math.log(at + 1) / rows;
+  }
+  return habits;
 }

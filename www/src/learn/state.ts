@@ -43,14 +43,14 @@ export class State {
     this.#write(`#${this.#params}`);
   }
 
-  /** The address of another lesson, with the language, the model and the text that are here. */
-  link(lesson: string): string {
+  /** The address of another lesson, or of the workbench, with the language, the model and the text that are here. */
+  link(lesson?: string): string {
     const kept = new URLSearchParams();
     for (const name of ["lang", "model", "text"]) {
       const value = this.#params.get(name);
       if (value !== null) kept.set(name, value);
     }
-    kept.set("lesson", lesson);
+    if (lesson !== undefined) kept.set("lesson", lesson);
     return `#${kept}`;
   }
 }

@@ -1,6 +1,7 @@
 import type { Model } from "pagelm";
 
-type Work = (model: Model) => Promise<void>;
+/** Work with the model. `still` says whether its result is still wanted: it is asked between long steps. */
+export type Work = (model: Model, still: () => boolean) => Promise<void>;
 
 /**
  * Work with the one model, one after the other. Of what waits under one name only the last is done, so that a slider that is
@@ -9,12 +10,16 @@ type Work = (model: Model) => Promise<void>;
 export class Turns {
   readonly #model: () => Promise<Model>;
   readonly #fail: (thrown: unknown) => void;
+  readonly #busy: (isBusy: boolean) => void;
   readonly #waiting = new Map<string, Work>();
   #running = false;
+  /** Counts how often everything was given up. */
+  #epoch = 0;
 
-  constructor(model: () => Promise<Model>, fail: (thrown: unknown) => void) {
+  constructor(model: () => Promise<Model>, fail: (thrown: unknown) => void, busy: (isBusy: boolean) => void = () => {}) {
     this.#model = model;
     this.#fail = fail;
+    this.#busy = busy;
   }
 
   run(name: string, work: Work): void {
@@ -23,29 +28,35 @@ export class Turns {
     if (!this.#running) void this.#go();
   }
 
-  /** Gives up what waits. */
+  /** Gives up what waits, and what runs as soon as it asks. */
   forget(): void {
     this.#waiting.clear();
+    this.#epoch += 1;
   }
 
   async #go(): Promise<void> {
     this.#running = true;
+    this.#busy(true);
     // Many changes of one moment come first, then one work for them.
     await new Promise((resolve) => setTimeout(resolve));
     for (;;) {
       const next = this.#waiting.entries().next().value;
       if (!next) break;
+      const [name] = next;
       try {
-        const model = await this.#model();
-        const [name] = next;
+        const model = await this.#model().catch((thrown: unknown) => {
+          this.#waiting.clear(); // without a model there is nothing to do
+          throw thrown;
+        });
         const work = this.#waiting.get(name); // there may be a newer one by now
         this.#waiting.delete(name);
-        await work?.(model);
+        const epoch = this.#epoch;
+        await work?.(model, () => epoch === this.#epoch && !this.#waiting.has(name));
       } catch (thrown) {
-        this.#waiting.clear();
         this.#fail(thrown);
       }
     }
     this.#running = false;
+    this.#busy(false);
   }
 }

@@ -20,6 +20,8 @@ export const choice: Lesson = {
     const topP = slider(context, "topP", t("choice.topP"), [0.05, 1, 0.05, 1], () => show());
     const minP = slider(context, "minP", t("choice.minP"), [0, 0.5, 0.01, 0], () => show());
     const undo = make("button", t("choice.undo"), { type: "button", className: "quiet" });
+    const onward = told("onward");
+    onward.classList.add("on");
     const before: string[] = [];
     const write = (value: string) => {
       text.value = value;
@@ -36,6 +38,7 @@ export const choice: Lesson = {
       says,
       bars.root,
       undo,
+      onward,
       paragraph(t("choice.p2")),
     );
     let logits: Float32Array = new Float32Array();
@@ -48,6 +51,10 @@ export const choice: Lesson = {
         logits = sites.result_output?.data ?? new Float32Array();
         pieces = await piecesOf(model, best(logits, N).map(({ token }) => token));
         show();
+        run("onward", async () => {
+          const { text } = await model.generate(tokens, { temperature: 0, maxTokens: 24 }).finish();
+          onward.textContent = t("choice.onward", { text: text.trim() });
+        });
       });
     const show = () => {
       if (logits.length === 0) return;

@@ -1,4 +1,6 @@
 import type { Model } from "pagelm";
+import { attributing } from "../attributing.js";
+import { asking } from "../cost.js";
 import { shown } from "../figure.js";
 import { controls, figure, type Lesson, paragraph, percent, piecesOf, slider, textField, told, tokensOf } from "../lesson.js";
 import { softmax } from "../numbers.js";
@@ -14,7 +16,7 @@ interface Seen {
 }
 
 /** The lens on every stream; also, how likely each token's final answer is at each layer. */
-async function look(model: Model, tokens: Uint32Array): Promise<{ seen: Seen[]; finals: number[] }> {
+async function look(model: Model, tokens: Uint32Array, still: () => boolean): Promise<{ seen: Seen[]; finals: number[] } | undefined> {
   const { nLayer, nEmbd, nVocab } = model.info;
   const { sites } = await model.trace(tokens, { sites: ["l_out"] });
   const streams = sites.l_out?.data ?? new Float32Array();
@@ -23,6 +25,7 @@ async function look(model: Model, tokens: Uint32Array): Promise<{ seen: Seen[]; 
   // The last layer first, so that its answers can be asked for in the others.
   const order = Array.from({ length: n }, (_, idx) => n - 1 - idx);
   for (let at = 0; at < n; at += ROWS) {
+    if (!still()) return undefined;
     const rows = order.slice(at, at + ROWS);
     const vectors = new Float32Array(rows.length * nEmbd);
     rows.forEach((row, idx) => vectors.set(streams.subarray(row * nEmbd, (row + 1) * nEmbd), idx * nEmbd));
@@ -47,17 +50,26 @@ export const lens: Lesson = {
     const says = told("lens-told");
     const map = figure(context, "lens.figure", "lens-figure");
     const depth = figure(context, "lens.depth", "lens-depth");
-    const field = textField(context, "text", t("text.label"), t("text.default"), () => read());
-    const at = slider(context, "at", t("lens.position"), [1, MOST_TOKENS, 1, MOST_TOKENS], () => show());
-    root.append(paragraph(t("lens.p1")), controls(field.root, at.root), says, map.root, depth.root, paragraph(t("lens.p2")));
+    const field = textField(context, "text", t("text.label"), t("text.default"), () => {
+      read();
+      credit();
+    });
+    const at = slider(context, "at", t("lens.position"), [1, MOST_TOKENS, 1, MOST_TOKENS], () => {
+      show();
+      credit();
+    });
+    const ask = asking(context, () => read());
+    root.append(paragraph(t("lens.p1")), controls(field.root, at.root), ask.root, says, map.root, depth.root, paragraph(t("lens.p2")));
     let show = () => {};
     const read = () =>
-      run("lens", async (model) => {
+      run("lens", async (model, still) => {
         const tokens = await tokensOf(model, field.get(), MOST_TOKENS);
         const n = tokens.length;
-        if (n === 0) return;
+        if (n === 0 || !ask.pass(model, n, n * model.info.nLayer)) return;
         at.limit(n);
-        const { seen, finals } = await look(model, tokens);
+        const looked = await look(model, tokens, still);
+        if (!looked) return;
+        const { seen, finals } = looked;
         const pieces = (await piecesOf(model, tokens)).map(shown);
         const answers = (await piecesOf(model, seen.map(({ token }) => token))).map(shown);
         const layers = Array.from({ length: model.info.nLayer }, (_, layer) => `${t("layer")} ${layer + 1}`);
@@ -69,11 +81,16 @@ export const lens: Lesson = {
           const text = t("lens.told", { from: pieces[position] ?? "", to: answers[last] ?? "", layer: first + 1, share: percent(seen[last]?.p ?? 0) });
           says.textContent = text;
           map.heat(
-            { rows: layers, columns: pieces, value: (i, j) => seen[i * n + j]?.p, text: (i, j) => answers[i * n + j] ?? "" },
+            { rows: layers, columns: pieces, value: (i, j) => seen[i * n + j]?.p, text: (i, j) => answers[i * n + j] ?? "", chosen: (_, j) => j === position },
             {
               alt: t("lens.alt", { layers: layers.length, n, told: text }),
               head: [t("layer"), ...pieces],
               rows: layers.map((layer, i) => [layer, ...pieces.map((_, j) => answers[i * n + j] ?? "")]),
+            },
+            (_, j) => {
+              at.set(j + 1);
+              show();
+              credit();
             },
           );
           const shares = layers.map((_, layer) => finals[row(layer)] as number);
@@ -86,5 +103,6 @@ export const lens: Lesson = {
         show();
       });
     read();
+    const credit = attributing(root, context, field.get, at.get);
   },
 };

@@ -1,7 +1,10 @@
 import type { Model } from "pagelm";
 import { make } from "../../dom.js";
-import { type Context, controls, figure, type Lesson, paragraph, percent, textField, told } from "../lesson.js";
+import { shown } from "../figure.js";
+import { type Context, controls, figure, type Lesson, paragraph, percent, piecesOf, textField, told, tokensOf } from "../lesson.js";
 import { softmax } from "../numbers.js";
+
+const MOST_TOKENS = 32;
 
 /** Of “ he” and “ she” after a sentence, the share of the first. */
 async function shareOfHe(model: Model, who: string): Promise<number> {
@@ -29,6 +32,32 @@ function bias(root: HTMLElement, context: Context): void {
       bars.bars(
         list.map((label, idx) => ({ label, value: shares[idx] as number, note: percent(shares[idx] as number) })),
         { alt: t("limits.alt", { list: rows.map((row) => row.join(" ")).join(", ") }), head: [t("limits.who"), t("limits.share")], rows },
+        1,
+      );
+    });
+  show();
+}
+
+/** How sure the model is of each piece of a text: of what it has met often it is sure of every one. */
+function memory(root: HTMLElement, context: Context): void {
+  const { t, run } = context;
+  const says = told("memory-told");
+  const bars = figure(context, "limits.memory", "memory-figure");
+  const field = textField(context, "known", t("text.label"), t("limits.known"), () => show());
+  root.append(paragraph(t("limits.p4")), controls(field.root), says, bars.root);
+  const show = () =>
+    run("memory", async (model) => {
+      const asked = await tokensOf(model, field.get(), MOST_TOKENS);
+      if (asked.length < 2) return;
+      const { tokens, logprobs, perplexity } = await model.score(asked);
+      const pieces = (await piecesOf(model, tokens.slice(1))).map(shown);
+      const probs = logprobs.map(Math.exp);
+      const sure = probs.filter((p) => p > 0.5).length;
+      const text = t("limits.memoryTold", { sure, n: probs.length, perplexity: perplexity.toFixed(1) });
+      says.textContent = text;
+      bars.bars(
+        probs.map((value, idx) => ({ label: pieces[idx] ?? "", value, note: percent(value), out: value <= 0.5 })),
+        { alt: text, head: [t("token"), t("probability")], rows: probs.map((p, idx) => [pieces[idx] ?? "", percent(p)]) },
         1,
       );
     });
@@ -76,6 +105,7 @@ export const limits: Lesson = {
       }),
     );
     root.append(paragraph(t("limits.p1")), controls(prompt.root), button, answer);
+    memory(root, context);
     bias(root, context);
     network(root, context);
   },

@@ -1,8 +1,12 @@
 import type { Intervention, Model } from "pagelm";
 import { make } from "../../dom.js";
-import { type Figure, shown } from "../figure.js";
+import { during } from "../attribution.js";
+import { asking } from "../cost.js";
+import { shown } from "../figure.js";
+import { headMap } from "../head-map.js";
 import { type Context, controls, figure, type Lesson, paragraph, percent, piecesOf, slider, textField, told, tokensOf } from "../lesson.js";
 import { best, divergence, softmax } from "../numbers.js";
+import { patching } from "../patching.js";
 
 const MOST_TOKENS = 24;
 /** Random pieces that are repeated, to find heads that look back at what came after them. */
@@ -17,35 +21,14 @@ const off = ({ layer, head }: Head): Intervention => ({ site: "kqv_out", layer, 
 
 /** The next token's probabilities, with interventions that are undone before this ends. */
 async function nextWith(model: Model, tokens: Uint32Array, list: readonly Intervention[]): Promise<Float64Array> {
-  const handle = list.length > 0 ? await model.intervene(list) : undefined;
-  try {
+  return during(model, list, async () => {
     const { sites } = await model.trace(tokens, { sites: ["result_output"], positions: [tokens.length - 1] });
     return softmax(sites.result_output?.data ?? []);
-  } finally {
-    await handle?.dispose();
-  }
+  });
 }
 
 function allHeads({ info }: Model): Head[] {
   return Array.from({ length: info.nLayer * info.nHead }, (_, idx) => ({ layer: Math.floor(idx / info.nHead), head: idx % info.nHead }));
-}
-
-/** A map of layers by heads. */
-function mapHeads(context: Context, map: Figure, model: Model, values: readonly number[], most: number, alt: string, act?: (one: Head) => void, mark?: (one: Head) => boolean): void {
-  const { nLayer, nHead } = model.info;
-  const name = (what: "layer" | "head") => (_: unknown, idx: number) => `${context.t(what)} ${idx + 1}`;
-  const [rows, columns] = [Array.from({ length: nLayer }, name("layer")), Array.from({ length: nHead }, name("head"))];
-  const value = (i: number, j: number) => values[i * nHead + j] ?? 0;
-  map.heat(
-    {
-      rows,
-      columns,
-      value: (i, j) => Math.min(value(i, j) / (most || 1), 1),
-      text: (i, j) => (mark?.({ layer: i, head: j }) ? "×" : value(i, j).toFixed(2)),
-    },
-    { alt: context.t("who.alt", { told: alt }), head: [context.t("layer"), ...columns], rows: rows.map((row, i) => [row, ...columns.map((_, j) => value(i, j).toFixed(3))]) },
-    act && ((layer, head) => act({ layer, head })),
-  );
 }
 
 function switchingOff(root: HTMLElement, context: Context): void {
@@ -57,7 +40,8 @@ function switchingOff(root: HTMLElement, context: Context): void {
   const next = figure(context, "who.next", "who-next");
   const field = textField(context, "text", t("text.label"), t("text.default"), () => read());
   const none = make("button", t("who.none"), { type: "button", className: "quiet" });
-  root.append(paragraph(t("who.p1")), controls(field.root), map.root, says, none, next.root);
+  const ask = asking(context, () => read());
+  root.append(paragraph(t("who.p1")), controls(field.root), ask.root, map.root, says, none, next.root);
   let effects: number[] = [];
   let before: Float64Array = new Float64Array();
   const keep = () => {
@@ -73,13 +57,19 @@ function switchingOff(root: HTMLElement, context: Context): void {
     keep();
   };
   const read = (anew = true) =>
-    run("who", async (model) => {
+    run("who", async (model, still) => {
       const tokens = await tokensOf(model, field.get(), MOST_TOKENS);
-      if (tokens.length === 0) return;
-      if (anew || effects.length === 0) {
+      const known = anew || effects.length === 0 ? 0 : 1;
+      if (tokens.length === 0 || (!known && !ask.pass(model, tokens.length * allHeads(model).length))) return;
+      if (!known) {
         effects = [];
         before = await nextWith(model, tokens, []);
-        for (const one of allHeads(model)) effects.push(divergence(before, await nextWith(model, tokens, [off(one)])));
+        const found: number[] = [];
+        for (const one of allHeads(model)) {
+          if (!still()) return;
+          found.push(divergence(before, await nextWith(model, tokens, [off(one)])));
+        }
+        effects = found;
       }
       const heads = allHeads(model).filter((one) => chosen.has(key(one)));
       const after = await nextWith(model, tokens, heads.map(off));
@@ -94,7 +84,12 @@ function switchingOff(root: HTMLElement, context: Context): void {
       const first = best(before, 1)[0]?.token ?? 0;
       const text = t("who.told", { n: heads.length, piece: names.at(-1) ?? "", before: percent(before[first] ?? 0), after: percent(after[first] ?? 0) });
       says.textContent = text;
-      mapHeads(context, map, model, effects, Math.max(...effects), text, toggle, (one) => chosen.has(key(one)));
+      headMap(context, map, model, effects, {
+        most: Math.max(...effects),
+        alt: t("who.alt", { told: text }),
+        act: (layer, head) => toggle({ layer, head }),
+        off: (layer, head) => chosen.has(key({ layer, head })),
+      });
     });
   read();
 }
@@ -111,11 +106,16 @@ function steering(root: HTMLElement, context: Context): void {
     run("steer", async (model) => {
       const { nLayer, nEmbd } = model.info;
       const layer = Math.floor(nLayer / 2);
-      const meanOf = async (text: string) => {
-        const { sites } = await model.trace(await tokensOf(model, text || " ", MOST_TOKENS), { sites: ["l_out"], layers: [layer] });
-        const rows = sites.l_out?.data ?? new Float32Array(nEmbd);
+      // The mean over the tokens of all texts of a set: one a line.
+      const meanOf = async (set: string) => {
         const mean = new Float32Array(nEmbd);
-        rows.forEach((x, idx) => (mean[idx % nEmbd] = (mean[idx % nEmbd] as number) + (x * nEmbd) / rows.length));
+        const texts = set.split("\n").filter((text) => text.trim() !== "");
+        for (const text of texts.length > 0 ? texts : [" "]) {
+          const { sites } = await model.trace(await tokensOf(model, text, MOST_TOKENS), { sites: ["l_out"], layers: [layer] });
+          const rows = sites.l_out?.data ?? new Float32Array(nEmbd);
+          const share = nEmbd / rows.length / (texts.length || 1);
+          rows.forEach((x, idx) => (mean[idx % nEmbd] = (mean[idx % nEmbd] as number) + x * share));
+        }
         return mean;
       };
       const [to, from] = [await meanOf(toward.get()), await meanOf(away.get())];
@@ -123,12 +123,7 @@ function steering(root: HTMLElement, context: Context): void {
       const go = async () => (await model.generate(text, { temperature: 0, maxTokens: 24 }).finish()).text;
       plain.textContent = t("who.plain", { text: await go() });
       const add = to.map((x, idx) => (x - (from[idx] as number)) * strength.get());
-      const handle = await model.intervene([{ site: "l_out", layer, add }]);
-      try {
-        steered.textContent = t("who.steered", { text: await go() });
-      } finally {
-        await handle.dispose();
-      }
+      steered.textContent = t("who.steered", { text: await during(model, [{ site: "l_out", layer, add }], go) });
     });
   show();
 }
@@ -158,7 +153,7 @@ function induction(root: HTMLElement, context: Context): void {
       score: score.toFixed(2),
     });
     says.textContent = text;
-    mapHeads(context, map, model, scores, 1, text);
+    headMap(context, map, model, scores, { most: 1, alt: t("who.alt", { told: text }) });
   });
 }
 
@@ -167,6 +162,7 @@ export const who: Lesson = {
   key: "who",
   build(root, context) {
     switchingOff(root, context);
+    patching(root, context);
     steering(root, context);
     induction(root, context);
   },
