@@ -164,13 +164,18 @@ impl Variant {
 pub fn build() -> Result<()> {
     add_target(TARGET)?;
     add_standard_library_source()?;
-    // Link-time optimization is one long step on one core: the builds run side by side.
-    let results = std::thread::scope(|scope| {
-        let builds = VARIANTS.map(|variant| scope.spawn(move || variant.compile()));
-        builds.map(|build| build.join().expect("a build does not panic"))
-    });
-    results.into_iter().collect::<Result<Vec<()>>>()?;
-    VARIANTS.iter().try_for_each(Variant::bind)
+    // Link-time optimization is one long step on one core, and so is making modules compact: the builds run side by side.
+    side_by_side(Variant::compile)?;
+    side_by_side(Variant::bind)
+}
+
+/// Does a step for every build at the same time.
+fn side_by_side(step: fn(&Variant) -> Result<()>) -> Result<()> {
+    std::thread::scope(|scope| {
+        let steps = VARIANTS.map(|variant| scope.spawn(move || step(&variant)));
+        let results = steps.map(|thread| thread.join().expect("a step does not panic"));
+        results.into_iter().collect::<Result<Vec<()>>>().map(|_| ())
+    })
 }
 
 /// Adds a target's standard library to the toolchain, if it is not there.
