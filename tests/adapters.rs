@@ -154,12 +154,7 @@ fn in_floats(file: &[u8], gguf: &Gguf) -> Made {
     let tensor = |info: &pagelm::gguf::TensorInfo| {
         let mut floats = vec![0.0; info.n_elements() as usize];
         info.format.dequantize(gguf.tensor_bytes(file, info).unwrap(), &mut floats);
-        made::Tensor {
-            name: info.name.clone(),
-            shape: info.shape.clone(),
-            format: Format::F32,
-            bytes: bytes(&floats),
-        }
+        made::Tensor { name: info.name.clone(), shape: info.shape.clone(), format: Format::F32, bytes: bytes(&floats) }
     };
     Made { metadata, tensors: gguf.tensors.iter().map(tensor).collect() }
 }
