@@ -49,7 +49,7 @@ const moves: readonly Move[] = [
   ["lens", "at", "6", "lens-told", /first ahead/],
   ["lens", "target", " dog", "credit-told", /votes sum up/],
   ["who", "text", "The dog ran after the", "who-told", /heads are off/],
-  ["who", "patchLayer", "1", "patch-told", /patched/],
+  ["who", "patchLayer", "4", "patch-told", /patched/],
   ["speed", "filled", "64", "cache-told", /tokens take/],
   ["speed", "bits", "2", "bits-told", /bits in blocks/],
   ["limits", "known", "The moon ate a tax form.", "memory-told", /perplexity/],
