@@ -75,7 +75,8 @@ export function drawBars(svg: Svg, width: number, bars: readonly Bar[], most: nu
 
 /** Cells, as wide as there is room, and as their texts need: where they need more, the picture scrolls. */
 export function drawHeat(svg: Svg, room: number, heat: Heat, act?: (row: number, column: number) => void): void {
-  const label = Math.min(96, room * 0.25);
+  const longest = Math.max(...heat.rows.map((row) => [...row].reduce((sum, letter) => sum + (letter > "\u2e80" ? 14 : 7.5), 12)));
+  const label = Math.min(96, room * 0.25, longest);
   const size = Math.max(Math.min((room - label) / heat.columns.length, 44), heat.text ? 44 : 13);
   const least = label + size * heat.columns.length;
   const [top, height] = [headHeight(heat.columns), Math.min(size, 30)];

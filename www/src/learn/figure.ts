@@ -124,7 +124,7 @@ export class Figure {
     this.#told = told;
     this.#svg.setAttribute("aria-label", told.alt);
     const head = make("tr");
-    head.append(...told.head.map((text) => make("th", text, { scope: "col" })));
+    head.append(...told.head.map((text) => (text === "" ? make("td") : make("th", text, { scope: "col" }))));
     const body = told.rows.map((row) => {
       const tr = make("tr");
       tr.append(...row.map((cell, idx) => (idx === 0 ? make("th", String(cell), { scope: "row" }) : make("td", String(cell)))));

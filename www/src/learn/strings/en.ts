@@ -1,6 +1,5 @@
 /** The lessons in English. A name in braces is filled in; what stands between two asterisks is strong. */
 export const en = {
-  "site.title": "See it think",
   "site.lead": "Ten short lessons on how a language model works. The model in them is real: it runs in this page, and what you type stays here. Every figure can be moved.",
   "site.skip": "To the lesson",
   "site.contents": "Lessons",

@@ -2,7 +2,6 @@ import type { en } from "./en.js";
 
 /** 中文的课文。花括号里的名字会被填入，两个星号之间的文字加重。 */
 export const zh: Record<keyof typeof en, string> = {
-  "site.title": "看它思考",
   "site.lead": "十节短课，讲语言模型怎样工作。课里的模型是真的：它就在这个页面里运行，你输入的内容不会离开这里。每张图都可以动手改。",
   "site.skip": "跳到课文",
   "site.contents": "目录",
