@@ -86,7 +86,7 @@ test.each([
   expect(() => render(template, {})).toThrowError(TemplateError);
 });
 
-test("a conversation of a thousand long messages is none of these", () => {
+test("a conversation of a thousand long messages is none of these", { timeout: 60_000 }, () => {
   const messages = Array.from({ length: 1000 }, (_, idx) => ({ role: idx % 2 ? "assistant" : "user", content: "word ".repeat(400) }));
   for (const [name, template] of Object.entries(own)) {
     const steps = rendering(template, { messages });

@@ -1,8 +1,8 @@
-"""Records what PyTorch's modules make of a textbook's block, for tests/inspect.rs and for the lesson that shows it.
+"""Records what PyTorch's modules make of a textbook's block: one for tests/inspect.rs, and a small one for the lesson that shows it.
 
     python tests/conformance/block.py
 
-tests/fixtures/block.json: one input and random weights, and each step of four blocks: as in the paper, without a mask, with
+tests/fixtures/block.json and www/src/learn/textbook.json, in which every number has room on a page: one input and random weights, and each step of four blocks: as in the paper, without a mask, with
 scores divided by √D, and with one head's weights for all heads.
 """
 
@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-FILE = Path(__file__).parents[1] / "fixtures/block.json"
-N_TOKENS, N_EMBD, N_HEAD, N_FF = 6, 16, 4, 24
-HEAD = N_EMBD // N_HEAD
+ROOT = Path(__file__).parents[2]
+# n_tokens, n_embd, n_head, n_ff
+FILES = {"tests/fixtures/block.json": (6, 16, 4, 24), "www/src/learn/textbook.json": (4, 8, 2, 16)}
 
 
 def heads(x: torch.Tensor) -> torch.Tensor:
@@ -53,6 +53,14 @@ def thousandths(n: int, size: float) -> torch.Tensor:
 
 
 def main() -> None:
+    global N_TOKENS, N_EMBD, N_HEAD, N_FF, HEAD
+    for name, shape in FILES.items():
+        N_TOKENS, N_EMBD, N_HEAD, N_FF = shape
+        HEAD = N_EMBD // N_HEAD
+        record(ROOT / name)
+
+
+def record(file: Path) -> None:
     torch.manual_seed(7)
     layer = nn.TransformerEncoderLayer(N_EMBD, N_HEAD, N_FF, dropout=0.0, batch_first=True).double().eval()
     x = thousandths(N_TOKENS * N_EMBD, 1.5)
@@ -74,7 +82,7 @@ def main() -> None:
     record["weights"] = record["cases"][0]["weights"]
     for case in record["cases"][:-1]:
         assert case.pop("weights") == record["weights"]
-    FILE.write_text(json.dumps(record, separators=(",", ":")).replace("],", "],\n") + "\n")
+    file.write_text(json.dumps(record, separators=(",", ":")).replace("],", "],\n") + "\n")
 
 
 def share(parameter: torch.Tensor) -> None:

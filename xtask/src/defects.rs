@@ -88,12 +88,21 @@ const DEFECTS: &[Defect] = &[
         "let n_seen = self.config.n_seen(layer);",
         "let n_seen = self.config.n_seen(layer).saturating_add(1);",
     ),
-    ("unscaled embedding", "src/model/forward.rs", "scale(x, self.config.embedding_scale);", "scale(x, 1.0);"),
+    ("unscaled embedding", "src/model/forward.rs", "scale(row, self.config.embedding_scale);", "scale(row, 1.0);"),
 ];
 
 /// What a copy needs to build the engine and its test.
-const COPIED: [&str; 8] =
-    ["Cargo.toml", "Cargo.lock", "README.md", "rust-toolchain.toml", "src", "kernels", "cli", "tests/fixtures/models"];
+const COPIED: [&str; 9] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "README.md",
+    "rust-toolchain.toml",
+    "src",
+    "kernels",
+    "cli",
+    "grammar",
+    "tests/fixtures/models",
+];
 
 /// Plants every defect in turn, and returns by how many models each is caught; fails where it is by none.
 pub fn run() -> Result<BTreeMap<&'static str, usize>> {

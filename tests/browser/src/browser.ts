@@ -10,12 +10,15 @@ import type * as Pagelm from "pagelm";
 import type * as MainThread from "pagelm/main-thread";
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
 import type { Binding } from "../../../pkg/src/binding.js";
+import type * as Grammar from "../../../pkg/src/grammar/pagelm_grammar.js";
 import type { Server } from "./server.js";
 
 declare global {
   interface Window {
     /** The package, on the blank page. */
     pagelm: typeof Pagelm;
+    /** The grammars' module without the package around it. */
+    openGrammar(): Promise<typeof Grammar>;
     /** The package's other entry. */
     openMainThread(): Promise<typeof MainThread>;
     /** One build of the engine without the package around it. */

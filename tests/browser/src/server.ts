@@ -71,6 +71,7 @@ const BLANK = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:
 <script type="module">
   import * as pagelm from "/pkg/index.js";
   window.pagelm = pagelm;
+  window.openGrammar = () => import("/pkg/grammar/pagelm_grammar.js");
   window.openMainThread = () => import("/pkg/main-thread.js");
   window.openBuild = async (build) => {
     const binding = await import("/pkg/" + build + "/pagelm.js");

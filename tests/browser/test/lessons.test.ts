@@ -40,7 +40,7 @@ const moves: readonly Move[] = [
   ["positions", "distance", "40", "positions-told", /apart/],
   ["positions", "far", "20", "own-told", /turns by/],
   ["attention", "q-2-0", "4", "hand-told", /Token 3 takes/],
-  ["attention", "layer", "3", "attention-told", /looks most at/],
+  ["attention", "layer", "2", "attention-told", /looks most at/],
   ["block", "step", "8", "step-told", /^Step/],
   ["block", "variant", "noMask", "variant-told", /textbook/],
   ["block", "at", "8", "block-told", /adds most/],
@@ -49,7 +49,7 @@ const moves: readonly Move[] = [
   ["lens", "at", "6", "lens-told", /first ahead/],
   ["lens", "target", " dog", "credit-told", /votes sum up/],
   ["who", "text", "The dog ran after the", "who-told", /heads are off/],
-  ["who", "patchLayer", "1", "patch-told", /patched/],
+  ["who", "patchLayer", "4", "patch-told", /patched/],
   ["speed", "filled", "64", "cache-told", /tokens take/],
   ["speed", "bits", "2", "bits-told", /bits in blocks/],
   ["limits", "known", "The moon ate a tax form.", "memory-told", /perplexity/],
@@ -83,7 +83,7 @@ for (const [name, start] of [["Chromium", launch], ["Firefox", launchFirefox]] a
     };
 
     test.each(moves)("%s: %s = %s moves its figure", async (lesson, control, value, told, pattern) => {
-      await go(`#lang=en&lesson=${lesson}&variant=textbook`);
+      await go(`#lang=en&lesson=${lesson}&variant=textbook&step=14`);
       const before = await waitForText(page, told, pattern);
       await set(page, control, value);
       await page.waitForFunction((selector, text) => (document.querySelector(selector) as HTMLElement).innerText !== text, { timeout: 30_000 }, byId(told), before);

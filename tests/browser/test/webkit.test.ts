@@ -11,7 +11,7 @@ const lessons = [
   ["block", "step-told", "step", "9"],
   ["choice", "choice-told", "temperature", "0.4"],
   ["lens", "credit-told", "target", " dog"],
-  ["who", "patch-told", "patchLayer", "1"],
+  ["who", "patch-told", "patchLayer", "4"],
   ["speed", "bits-told", "bits", "2"],
   ["limits", "bias-told", "people", "king, queen"],
 ] as const;

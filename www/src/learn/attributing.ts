@@ -59,7 +59,7 @@ export function attributing(root: HTMLElement, context: Context, text: () => str
   const says = told("credit-told");
   const part = told("part-told");
   const map = figure(context, "credit.figure", "credit-figure");
-  const word = textField(context, "target", t("credit.target"), "", () => read());
+  const word = textField(context, "target", t("credit.target"), "", () => read(), 1);
   const ask = asking(context, () => read());
   root.append(paragraph(t("credit.p1")), controls(word.root), ask.root, says, map.root, part, paragraph(t("credit.p2")));
   let [layer, column] = [-1, -1];

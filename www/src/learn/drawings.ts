@@ -75,8 +75,9 @@ export function drawBars(svg: Svg, width: number, bars: readonly Bar[], most: nu
 
 /** Cells, as wide as there is room, and as their texts need: where they need more, the picture scrolls. */
 export function drawHeat(svg: Svg, room: number, heat: Heat, act?: (row: number, column: number) => void): void {
-  const label = Math.min(96, room * 0.25);
-  const size = Math.max(Math.min((room - label) / heat.columns.length, 44), heat.text ? 40 : 13);
+  const longest = Math.max(...heat.rows.map((row) => [...row].reduce((sum, letter) => sum + (letter > "\u2e80" ? 14 : 7.5), 12)));
+  const label = Math.min(96, room * 0.25, longest);
+  const size = Math.max(Math.min((room - label) / heat.columns.length, 44), heat.text ? 44 : 13);
   const least = label + size * heat.columns.length;
   const [top, height] = [headHeight(heat.columns), Math.min(size, 30)];
   svg.attr("viewBox", `0 0 ${Math.max(room, least + 30)} ${top + heat.rows.length * height}`).style("min-width", `${least}px`);
@@ -97,7 +98,7 @@ export function drawHeat(svg: Svg, room: number, heat: Heat, act?: (row: number,
       const ink = g.append("rect").attr("class", value < 0 ? "ink less" : "ink").attr("width", size - 1).attr("height", height - 1);
       ink.style("opacity", Math.min(Math.abs(value), 1));
       const text = heat.text?.(i, j);
-      if (text !== undefined) g.append("text").attr("class", Math.abs(value) > 0.75 ? "over" : "").attr("x", 4).attr("y", height / 2 + 4).text(clip(text, size + 10));
+      if (text !== undefined) g.append("text").attr("class", Math.abs(value) > 0.75 ? "over" : "").attr("x", 4).attr("y", height / 2 + 4).text(clip(text, size + 6));
       g.append("title").text(`${row} → ${column}: ${text ?? value.toFixed(2)}`);
       button(svg, at, `${row}, ${column}: ${text ?? value.toFixed(2)}`, [size, height], act && (() => act(i, j)));
     });

@@ -64,6 +64,7 @@ export class Figure {
 
   heat(heat: Heat, told: Told, act?: (row: number, column: number) => void): void {
     this.#show(told, (svg, room) => drawHeat(svg, room, heat, act));
+    this.#reveal();
   }
 
   points(points: readonly Point[], told: Told): void {
@@ -81,6 +82,16 @@ export class Figure {
   /** Anything else. */
   draw(told: Told, picture: (svg: Svg, width: number) => void): void {
     this.#show(told, picture);
+  }
+
+  /** Scrolls a picture that is too wide to what is chosen in it. */
+  #reveal(): void {
+    const picture = this.#svg.parentElement as HTMLElement;
+    const chosen = [...this.#svg.querySelectorAll(".chosen")].at(-1);
+    if (!chosen || picture.scrollWidth <= picture.clientWidth) return;
+    const [cell, frame] = [chosen.getBoundingClientRect(), picture.getBoundingClientRect()];
+    if (cell.right > frame.right) picture.scrollLeft += cell.right - frame.right + 8;
+    else if (cell.left < frame.left) picture.scrollLeft -= frame.left - cell.left + 8;
   }
 
   #saving(label: string): HTMLElement {
@@ -113,7 +124,7 @@ export class Figure {
     this.#told = told;
     this.#svg.setAttribute("aria-label", told.alt);
     const head = make("tr");
-    head.append(...told.head.map((text) => make("th", text, { scope: "col" })));
+    head.append(...told.head.map((text) => (text === "" ? make("td") : make("th", text, { scope: "col" }))));
     const body = told.rows.map((row) => {
       const tr = make("tr");
       tr.append(...row.map((cell, idx) => (idx === 0 ? make("th", String(cell), { scope: "row" }) : make("td", String(cell)))));

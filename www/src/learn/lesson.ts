@@ -55,8 +55,8 @@ function labelled(label: string, field: HTMLElement, ...more: HTMLElement[]): HT
 }
 
 /** A text that is kept in the address under `name`. */
-export function textField(context: Context, name: string, label: string, otherwise: string, changed: () => void) {
-  const field = make("textarea", "", { rows: 2, value: context.state.text(name, otherwise), spellcheck: false });
+export function textField(context: Context, name: string, label: string, otherwise: string, changed: () => void, rows = 2) {
+  const field = make("textarea", "", { rows, value: context.state.text(name, otherwise), spellcheck: false });
   field.dataset.testid = name;
   field.addEventListener("input", () => {
     context.state.set({ [name]: field.value });

@@ -16,8 +16,8 @@ export function patching(root: HTMLElement, context: Context): void {
   const map = figure(context, "patch.figure", "patch-figure");
   const clean = textField(context, "clean", t("patch.clean"), t("patch.cleanDefault"), () => read());
   const other = textField(context, "other", t("patch.other"), t("patch.otherDefault"), () => read());
-  const layer = slider(context, "patchLayer", t("layer"), [1, 64, 1, 3], () => show());
-  const at = slider(context, "patchAt", t("token"), [1, MOST_TOKENS, 1, 3], () => show());
+  const layer = slider(context, "patchLayer", t("layer"), [1, 64, 1, 1], () => show());
+  const at = slider(context, "patchAt", t("token"), [1, MOST_TOKENS, 1, 1], () => show());
   const ask = asking(context, () => read());
   root.append(paragraph(t("patch.p1")), controls(clean.root, other.root), ask.root, map.root, controls(layer.root, at.root), says, paragraph(t("patch.p2")));
   let show = () => {};
@@ -53,6 +53,8 @@ export function patching(root: HTMLElement, context: Context): void {
       const [word = ""] = (await piecesOf(model, [answer])).map(shown);
       layer.limit(nLayer);
       at.limit(n);
+      const differs = pieces.findIndex((piece, idx) => piece !== cleanPieces[idx]);
+      if (context.state.text("patchAt", "") === "" && differs >= 0) at.set(differs + 1);
       const columns = pieces.map((piece, idx) => (piece === cleanPieces[idx] ? piece : `${piece}←${cleanPieces[idx]}`));
       const rows = Array.from({ length: nLayer }, (_, l) => `${t("layer")} ${l + 1}`);
       const back = (i: number, j: number) => ((patched[i * n + j] as number) - low) / (high - low || 1);

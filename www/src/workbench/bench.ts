@@ -20,6 +20,12 @@ function spotIn({ state }: Context): Spot {
   return { layer: Math.max(Number(layer) - 1, 0), part: own };
 }
 
+/** The head that has the most of what the map shows. */
+function strongest({ heads }: Values, nHead: number): Spot | undefined {
+  const at = heads.reduce<number>((top, x, idx) => ((x ?? -Infinity) > (heads[top] ?? -Infinity) ? idx : top), 0);
+  return heads[at] === undefined ? undefined : { layer: Math.floor(at / nHead), part: at % nHead };
+}
+
 /** The workbench: a text, its tokens, the model as a map, what is chosen in it, and a second of each beside it. */
 export function bench(root: HTMLElement, context: Context): void {
   const { t, run, state } = context;
@@ -29,7 +35,7 @@ export function bench(root: HTMLElement, context: Context): void {
   const next = figure(context, "bench.next", "bench-next");
   const map = figure(context, "bench.map", "bench-map");
   const measure = choose(context, "measure", t("habits.which"), MEASURES.map((key) => [key, t(key === "credit" ? "bench.credit" : `habits.${key}`)] as const), () => look());
-  const target = textField(context, "target", t("credit.target"), "", () => look());
+  const target = textField(context, "target", t("credit.target"), "", () => look(), 1);
   const ask = asking(context, () => look());
   root.append(paragraph(t("bench.stripLead")), strip.root, next.root, paragraph(t("bench.mapLead")), controls(measure.root, target.root), ask.root, says, map.root);
   const details = cell(root, context);
@@ -79,6 +85,7 @@ export function bench(root: HTMLElement, context: Context): void {
       if (!values || !still()) return;
       const [from = "", to = ""] = [now.pieces[position], ...(await piecesOf(model, [goal])).map(shown)];
       const { credit } = values;
+      if (state.text("part", "") === "") spot = strongest(values, nHead) ?? spot;
       says.textContent = credit
         ? t("bench.creditTold", { from, to, logit: signed(credit.logit), share: percent(probs[goal] as number) })
         : t("bench.habitTold", { from, what: t(`habits.${measure.get() as Exclude<ReturnType<typeof measure.get>, "credit">}`) });

@@ -63,6 +63,8 @@ function allHeads(root: HTMLElement, context: Context): void {
   const ask = asking(context, () => show());
   root.append(paragraph(t("attention.p2")), controls(field.root, habit.root), ask.root, overview.root);
   root.append(controls(layer.root, head.root, at.root), says, map.root);
+  // Without a head in the address, the one with most of the habit.
+  let isFirst = context.state.text("layer", "") + context.state.text("head", "") === "";
   const show = () =>
     run("attention", async (model) => {
       const { nLayer, nHead } = model.info;
@@ -72,7 +74,7 @@ function allHeads(root: HTMLElement, context: Context): void {
       const n = tokens.length;
       if (n === 0 || !ask.pass(model, n)) return;
       at.limit(n);
-      const [l, h, row] = [Math.min(layer.get(), nLayer), Math.min(head.get(), nHead), Math.min(at.get(), n) - 1];
+      const row = Math.min(at.get(), n) - 1;
       const { sites } = await model.trace(tokens, { sites: ["kq_soft_max"] });
       const all = sites.kq_soft_max?.data ?? new Float32Array();
       const weightsOf = (layer: number, head: number) => all.subarray((layer * nHead + head) * n * n, (layer * nHead + head + 1) * n * n);
@@ -83,6 +85,12 @@ function allHeads(root: HTMLElement, context: Context): void {
       };
       const habits = Array.from({ length: nLayer * nHead }, (_, idx) => habitsOf(weightsOf(Math.floor(idx / nHead), idx % nHead), n)[habit.get()]);
       const best = habits.indexOf(Math.max(...habits));
+      if (isFirst && best >= 0) {
+        layer.set(Math.floor(best / nHead) + 1);
+        head.set((best % nHead) + 1);
+      }
+      isFirst = false;
+      const [l, h] = [Math.min(layer.get(), nLayer), Math.min(head.get(), nHead)];
       const place = { layer: Math.floor(best / nHead) + 1, head: (best % nHead) + 1, share: percent(habits[best] ?? 0) };
       headMap(context, overview, model, habits, { most: 1, alt: t("habits.told", { what: t(`habits.${habit.get()}`), ...place }), act: choice, chosen: (i, j) => i === l - 1 && j === h - 1 });
       const weights = weightsOf(l - 1, h - 1);

@@ -126,7 +126,7 @@ function own(root: HTMLElement, context: Context): void {
   const says = told("own-told");
   const circle = figure(context, "positions.ownFigure", "own-figure");
   const curve = figure(context, "positions.ownScore", "own-score");
-  const word = textField(context, "word", t("vectors.word"), " dog", () => read());
+  const word = textField(context, "word", t("vectors.word"), " dog", () => read(), 1);
   const head = slider(context, "head", t("head"), [1, 64, 1, 1], () => read());
   const pair = slider(context, "ownPair", t("positions.pair"), [1, 128, 1, 1], () => show());
   const far = slider(context, "far", t("positions.distance"), [0, N_REPEATED - 1, 1, 3], () => show());

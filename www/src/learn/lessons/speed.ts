@@ -6,7 +6,7 @@ import { quantize, rms } from "../numbers.js";
 /** Tokens whose embeddings are rounded, as a sample of the model's weights. */
 const N_ROWS = 64;
 /** Weights that are drawn. */
-const N_DRAWN = 16;
+const N_DRAWN = 10;
 const CACHE_BITS = { f32: 32, f16: 16, q8_0: 8.5 } as const;
 
 /** Reading, writing, and writing without a cache, on this device. */

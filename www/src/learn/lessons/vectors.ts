@@ -23,7 +23,7 @@ export const vectors: Lesson = {
   key: "vectors",
   build(root, context) {
     const { t, run } = context;
-    const field = textField(context, "word", t("vectors.word"), t("vectors.default"), () => show());
+    const field = textField(context, "word", t("vectors.word"), t("vectors.default"), () => show(), 1);
     const says = told("vectors-told");
     const bars = figure(context, "vectors.figure", "vectors-figure");
     const map = figure(context, "vectors.map", "vectors-map");

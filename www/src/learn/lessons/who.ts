@@ -98,7 +98,7 @@ function steering(root: HTMLElement, context: Context): void {
   const { t, run } = context;
   const toward = textField(context, "toward", t("who.toward"), t("who.towardDefault"), () => show());
   const away = textField(context, "away", t("who.away"), t("who.awayDefault"), () => show());
-  const strength = slider(context, "strength", t("who.strength"), [0, 20, 1, 4], () => show());
+  const strength = slider(context, "strength", t("who.strength"), [0, 10, 0.5, 1], () => show());
   const [plain, steered] = [told("plain"), told("steered")];
   steered.classList.add("on");
   root.append(paragraph(t("who.p2")), controls(toward.root, away.root, strength.root), plain, steered);

@@ -2,7 +2,6 @@ import type { en } from "./en.js";
 
 /** 中文的课文。花括号里的名字会被填入，两个星号之间的文字加重。 */
 export const zh: Record<keyof typeof en, string> = {
-  "site.title": "看它思考",
   "site.lead": "十节短课，讲语言模型怎样工作。课里的模型是真的：它就在这个页面里运行，你输入的内容不会离开这里。每张图都可以动手改。",
   "site.skip": "跳到课文",
   "site.contents": "目录",
@@ -226,7 +225,7 @@ export const zh: Record<keyof typeof en, string> = {
   "who.inductionYes": "第 {layer} 层第 {head} 个头得 {score}：它是一个归纳头。",
   "who.inductionNo": "最高的是第 {layer} 层第 {head} 个头，得 {score}；低于 0.4 很难算是：这个模型没有明显的归纳头。",
   "who.alt": "层乘头。{told}",
-  "who.ask": "换一段文本，最要紧的头还是同一个吗？\n为什么同时关掉两个头，变化会比分别关掉之和更大或更小？\n强度为 20 时会怎样，为什么？\n修补在前几层要放在改了的那个词上，在后几层要放在最后一个词元上，答案才会回来：中间发生了什么？",
+  "who.ask": "换一段文本，最要紧的头还是同一个吗？\n为什么同时关掉两个头，变化会比分别关掉之和更大或更小？\n强度为 10 时会怎样，为什么？\n修补在前几层要放在改了的那个词上，在后几层要放在最后一个词元上，答案才会回来：中间发生了什么？",
   "who.note": "约 30 分钟。目标：在模型里看到某样东西，和证明它要紧，是两回事。让各组先写下猜想（“这个头传递名字”），再用关掉和修补来检验。诚实的回答也包括：什么也没发生。",
   "patch.p1": "**修补**：两段只差一个词的文本。模型读第二段；在某一层、某个词元处，用第一段的残差流替换它的。第一段的答案在哪里回来，差别就保存在哪里。",
   "patch.clean": "第一段文本",
@@ -280,12 +279,12 @@ export const zh: Record<keyof typeof en, string> = {
   "limits.memory": "每个片段有多大可能；浅色：不到一半",
   "limits.memoryTold": "{n} 个片段里，有 {sure} 个它有一半以上的把握。平均来说，每个片段像是从 {perplexity} 个同样可能的里选一个（困惑度）。",
   "limits.p2": "训练文本里常见的，对它来说就可能，不管公平与否。看看同一句话换了人，它怎么接：",
-  "limits.figure": "在 “The {who} said that” 之后：“ he” 与 “ she”",
+  "limits.figure": "在 “The … said that” 之后：“ he” 与 “ she”",
   "limits.people": "doctor, nurse, teacher, king, cook, farmer",
   "limits.told": "两者之中，“ he” 占 {low} 到 {high}。",
   "limits.share": "“ he” 的份额",
   "limits.who": "谁",
-  "limits.p3": "那么有什么离开了这个页面？下面是打开以来的全部请求，来自浏览器自己的记录。输入、生成，再看一次：",
+  "limits.p3": "那么有什么离开了这个页面？下面是打开以来这个页面的请求，来自浏览器自己的记录。（引擎和模型文件由一个 worker 各取一次，它的记录是分开的：浏览器的网络面板 F12 里两者都有。）输入、生成，再看一次：",
   "limits.refresh": "再看一次",
   "limits.requests": "{n} 个请求，其中 {others} 个发往其他网站。",
   "limits.request": "请求",
