@@ -270,7 +270,7 @@ describe.skipIf(!chromium)("the lessons", () => {
   test("the workbench compares, and saves pictures and numbers", async () => {
     const page = await openBench("&text=abcd");
     await press(page, at("toggle"));
-    const text = await waitForText(page, "compare-told", /“a” has .* in A and .* in B/);
+    const text = await waitForText(page, "compare-told", /“.” has .* in A and .* in B/);
     const [before, after] = [...text.matchAll(/[\d.]+ %/g)].map(([share]) => share);
     expect(after).not.toBe(before);
     await page.waitForFunction(() => /off=\d\.\d/.test(location.hash));
