@@ -84,7 +84,7 @@ export function drawHeat(svg: Svg, room: number, heat: Heat, act?: (row: number,
   heat.columns.forEach((column, j) => {
     const leans = !isShort(column);
     const at = `translate(${label + (j + (leans ? 0.6 : 0.5)) * size} ${top - 6})${leans ? " rotate(-52)" : ""}`;
-    svg.append("text").attr("transform", at).attr("text-anchor", leans ? "start" : "middle").text(clip(column, 76));
+    svg.append("text").attr("transform", at).attr("text-anchor", leans ? "start" : "middle").text(clip(column, 66));
   });
   heat.rows.forEach((row, i) => {
     const y = top + i * height;
