@@ -156,6 +156,11 @@ fn damaged_and_foreign_texts_are_refused_and_change_nothing() {
         refused(other.restore(&resealed(&|bytes| bytes[at] = value)), "format", "damaged");
     }
     refused(other.restore(&resealed(&|bytes| bytes.push(0))), "format", "damaged");
+    let without_cache = |bytes: &mut Vec<u8>| {
+        bytes.truncate(48 + 4 * 21);
+        (bytes[40], bytes[44]) = (2, 3);
+    };
+    refused(other.restore(&resealed(&without_cache)), "format", "damaged");
     refused(Session::new(model.clone(), Some(20)).unwrap().restore(&saved), "limit", "21 tokens");
     let mut f16 = Session::with_cache_type(model, None, CacheType::F16).unwrap();
     refused(f16.restore(&saved), "argument", "type of cache");

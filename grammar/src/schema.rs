@@ -3,6 +3,7 @@
 use crate::{Error, Result};
 use llguidance::JsonCompileOptions;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// 2⁵³ − 1: up to here JavaScript's numbers tell integers apart.
 const MAX_SAFE: f64 = 9_007_199_254_740_991.0;
@@ -41,6 +42,7 @@ pub fn read(text: &str) -> Result<Value> {
         Err(error) => return Err(Error(format!("the schema is no JSON: {error}"))),
     };
     tighten(&mut schema)?;
+    tighten_targets(&mut schema)?;
     // White space between the parts would be a way to write on without end.
     let options = JsonCompileOptions {
         item_separator: ", ".into(),
@@ -50,6 +52,31 @@ pub fn read(text: &str) -> Result<Value> {
     };
     options.apply_to(&mut schema);
     Ok(schema)
+}
+
+/// As [`tighten`], what references lead to: that may stand under any keyword.
+fn tighten_targets(schema: &mut Value) -> Result<()> {
+    let mut targets = BTreeSet::new();
+    find_references(schema, &mut targets);
+    for target in targets {
+        let Some(pointer) = target.strip_prefix('#') else { continue };
+        if pointer.contains('%') {
+            return Err(Error(format!("$ref {target}: names with a % cannot be referred to; call it by another name")));
+        }
+        schema.pointer_mut(pointer).map_or(Ok(()), tighten)?;
+    }
+    Ok(())
+}
+
+fn find_references(value: &Value, targets: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            targets.extend(members.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            members.values().for_each(|member| find_references(member, targets));
+        }
+        Value::Array(items) => items.iter().for_each(|item| find_references(item, targets)),
+        _ => {}
+    }
 }
 
 /// Takes out of a schema, and of those in it, what the grammar's reading of it would let through and a validator, or a reader
@@ -81,7 +108,10 @@ fn tighten(schema: &mut Value) -> Result<()> {
         strict["maxLength"] = json!(max_length);
     }
     if let Value::Array(all) = schema.entry("allOf").or_insert_with(|| json!([])) {
-        all.push(strict);
+        // A schema can be come by twice.
+        if !all.contains(&strict) {
+            all.push(strict);
+        }
     }
     Ok(())
 }
@@ -101,10 +131,10 @@ fn bound(schema: &mut Map<String, Value>) {
     let least = given(["minimum", "exclusiveMinimum"]);
     let most = given(["maximum", "exclusiveMaximum"]);
     if least.is_none() && most.is_none_or(|most| most > -MAX_SAFE) {
-        schema.insert("minimum".into(), json!(-MAX_SAFE));
+        schema.entry("minimum").or_insert(json!(-MAX_SAFE));
     }
     if most.is_none() && least.is_none_or(|least| least < MAX_SAFE) {
-        schema.insert("maximum".into(), json!(MAX_SAFE));
+        schema.entry("maximum").or_insert(json!(MAX_SAFE));
     }
 }
 
@@ -146,6 +176,24 @@ mod tests {
         // properties may have any name
         let named = json!({ "properties": { "format": { "format": "uuid" } }, "const": { "format": "date" } });
         assert_eq!(tightened(named.clone()), named);
+    }
+
+    #[test]
+    fn what_is_referred_to_is_tightened_wherever_it_stands() {
+        let text = r##"{ "$ref": "#/parts/schemas/a", "parts": { "schemas": {
+            "a": { "items": { "$ref": "#/parts/schemas/b" } }, "b": { "format": "date" }, "c": { "format": "date" } } } }"##;
+        let schema = read(text).unwrap();
+        let has_pattern = |name: &str| schema["parts"]["schemas"][name]["allOf"][0]["pattern"].is_string();
+        assert!(has_pattern("b") && !has_pattern("c"));
+        let within = r##"{ "$ref": "#/$defs/a", "$defs": { "a": { "format": "date" } } }"##;
+        assert_eq!(read(within).unwrap()["$defs"]["a"]["allOf"].as_array().map(Vec::len), Some(1));
+        for refused in [
+            r##"{ "$ref": "#/parts/a", "parts": { "a": { "minProperties": 3 } } }"##,
+            r##"{ "$ref": "#/parts/a%20b", "parts": { "a b": {} } }"##,
+        ] {
+            assert!(read(refused).is_err(), "{refused}");
+        }
+        assert_eq!(tightened(json!({ "type": "integer", "minimum": "5" }))["minimum"], json!("5"));
     }
 
     #[test]

@@ -65,11 +65,12 @@ impl Session {
                 self.n_ctx()
             )));
         }
-        let mut n_bytes = 0;
-        if n_past <= n_tokens && n_own <= n_past {
-            self.cache.visit_bytes(n_past, &mut |bytes| n_bytes += bytes.len());
+        if n_own > n_past || n_past > n_tokens {
+            return Err(damaged());
         }
-        if body.len() != HEAD + 4 * n_tokens + n_bytes || n_past > n_tokens {
+        let mut n_bytes = 0;
+        self.cache.visit_bytes(n_past, &mut |bytes| n_bytes += bytes.len());
+        if body.len() != HEAD + 4 * n_tokens + n_bytes {
             return Err(damaged());
         }
         let (tokens, mut cache) = body[HEAD..].split_at(4 * n_tokens);
