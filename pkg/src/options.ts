@@ -5,8 +5,8 @@ import type { Alternative, GenerateOptions, SamplingOptions, TokenRange } from "
 /** A prompt as text, or as tokens that are taken as they are. */
 export type Prompt = string | Uint32Array | readonly number[];
 
-const numbers = [
-  "maxTokens",
+/** The options that are the sampler's own, and numbers. */
+export const samplerNumbers = [
   "temperature",
   "dynatempRange",
   "dynatempExponent",
@@ -28,10 +28,9 @@ const numbers = [
   "mirostat",
   "mirostatTau",
   "mirostatEta",
-  "logprobs",
-  "nKeep",
-  "seed",
 ] as const satisfies readonly (keyof SamplingOptions)[];
+
+const numbers = ["maxTokens", ...samplerNumbers, "logprobs", "nKeep", "seed"] as const;
 
 const counts: readonly string[] = [
   "maxTokens",

@@ -1,32 +1,9 @@
 import type { EngineOptions, Started } from "./binding.js";
-import { roomFor } from "./options.js";
+import { roomFor, samplerNumbers } from "./options.js";
 import type { AnswerRecord, ModelInfo, Report } from "./types.js";
 
 /** The options that are the sampler's own. */
-const samplerOptions = [
-  "temperature",
-  "dynatempRange",
-  "dynatempExponent",
-  "topK",
-  "topP",
-  "minP",
-  "typicalP",
-  "topNSigma",
-  "xtcProbability",
-  "xtcThreshold",
-  "repeatPenalty",
-  "presencePenalty",
-  "frequencyPenalty",
-  "repeatLastN",
-  "dryMultiplier",
-  "dryBase",
-  "dryAllowedLength",
-  "dryPenaltyLastN",
-  "mirostat",
-  "mirostatTau",
-  "mirostatEta",
-  "bannedTokens",
-] as const satisfies readonly (keyof EngineOptions)[];
+const samplerOptions = [...samplerNumbers, "bannedTokens"] as const satisfies readonly (keyof EngineOptions)[];
 
 /** What made an answer, and the answer. An answer that was aborted is recorded as one of so many tokens. */
 export function toRecord(

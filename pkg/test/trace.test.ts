@@ -1,20 +1,5 @@
 import { expect, test } from "vitest";
-import { Model } from "../src/model.js";
-import { fakeFile } from "./fake-binding.js";
-import { FakeWorker } from "./pair.js";
-
-async function load(): Promise<{ model: Model; worker: FakeWorker }> {
-  let worker!: FakeWorker;
-  const scope = globalThis as { Worker?: unknown; location?: unknown };
-  scope.location = { origin: new URL(import.meta.url).origin, href: "http://x.example/" };
-  scope.Worker = class extends FakeWorker {
-    constructor() {
-      super();
-      worker = this;
-    }
-  };
-  return { model: await Model.load(new Blob([fakeFile()])), worker };
-}
+import { load } from "./pair.js";
 
 const argument = expect.objectContaining({ code: "argument" });
 
