@@ -86,9 +86,7 @@ fn speculation(speculate: Option<&str>, tokenizer: &Tokenizer) -> Result<Specula
         Some(path) => {
             let draft = model_file::load(Path::new(path)).context("the draft model")?;
             let other = draft.tokenizer().context("the draft model")?;
-            let spelled = |tokenizer: &Tokenizer, id| tokenizer.decode(&[id]).ok();
-            let n = tokenizer.n_vocab();
-            if n != other.n_vocab() || (0..n as u32).any(|id| spelled(tokenizer, id) != spelled(&other, id)) {
+            if !tokenizer.has_vocabulary_of(&other) {
                 bail!("{path} has another vocabulary than the model, so that it cannot guess the model's tokens");
             }
             Ok(Speculation::Draft(draft.model))

@@ -88,6 +88,8 @@ export interface Engine {
   cancel(): void;
   /** Of the last generation that ended: how many tokens were guessed, and how many of them came. */
   drafted(): Uint32Array;
+  /** Has the other one's model guess, with `speculative: "draft"`. Consumes the other one. */
+  setDraft(other: Engine): void;
   /** Adds a LoRA adapter, if one is given; then the i-th that was added counts `scales[i]` times, and others not at all. */
   adapt(file: Uint8Array | undefined, scales: Float32Array): void;
   /** What the model makes of tokens, from an empty cache. */
@@ -174,7 +176,7 @@ export interface EngineInfo {
 export interface EngineOptions {
   maxTokens?: number;
   parseSpecial?: boolean;
-  speculative?: "lookup";
+  speculative?: "lookup" | "draft";
   temperature?: number;
   dynatempRange?: number;
   dynatempExponent?: number;

@@ -137,16 +137,16 @@ export class Host {
     }
   }
 
-  async #open({ id, source, nCtx, cacheType, build, threads }: Extract<Request, { type: "load" }>): Promise<void> {
+  async #open({ id, source, ...choices }: Extract<Request, { type: "load" }>): Promise<void> {
     const onProgress = (progress: { receivedBytes: number; totalBytes: number | undefined }) =>
       this.#post({ type: "progress", id, ...progress });
     // By the page: in Firefox 153 a worker that starts a worker hangs now and then.
     const startHelpers = (shared: Shared, n: number) => this.#post({ type: "share", id, shared, n });
-    const loaded = await this.#load(source, { nCtx, cacheType, build, threads, onProgress, startHelpers });
+    const loaded = await this.#load(source, { ...choices, onProgress, startHelpers });
     this.#engine = this.#engines[0] = loaded.engine;
     this.#build = loaded.build;
     const { nThreads, setThreads } = loaded.binding;
-    this.#threads = new Threads(nThreads && setThreads && { nThreads, setThreads }, threads);
+    this.#threads = new Threads(nThreads && setThreads && { nThreads, setThreads }, choices.threads);
     this.#post({ type: "loaded", id, info: { ...loaded.engine.info(), build: loaded.build, threads: loaded.threads } });
   }
 

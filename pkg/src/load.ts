@@ -47,10 +47,43 @@ export async function loadEngine(
     const shared = options.startHelpers && nThreads > 1 && share(binding, build, nThreads);
     if (shared) options.startHelpers?.(shared, nThreads - 1);
     const threads = shared ? nThreads : 1;
-    return { engine: await pour(binding, opened, source, options), build, binding, threads };
+    return { engine: await fill(binding, opened, source, options), build, binding, threads };
   } catch (thrown) {
     opening.then(({ chunks }) => chunks.cancel()).catch(() => {}); // a stream that is being read is cancelled by its reader
     throw toPageLmError(thrown, "load");
+  }
+}
+
+/** Makes an engine of the stream, and before that one of the draft model, if there is one. */
+async function fill(
+  binding: Binding,
+  opened: OpenSource,
+  source: SourceRef,
+  options: EngineLoadOptions,
+): Promise<Engine> {
+  const { draft: draftSource, signal, onProgress } = options;
+  if (!draftSource) return pour(binding, opened, source, options);
+  let draft: Engine | undefined;
+  let engine: Engine | undefined;
+  let draftBytes = 0;
+  try {
+    draft = await pour(binding, await openSource(draftSource, signal), draftSource, {
+      nCtx: 1,
+      signal,
+      onProgress: ({ receivedBytes }) => onProgress?.({ receivedBytes: (draftBytes = receivedBytes), totalBytes: undefined }),
+    });
+    engine = await pour(binding, opened, source, {
+      ...options,
+      onProgress: ({ receivedBytes, totalBytes }) =>
+        onProgress?.({ receivedBytes: draftBytes + receivedBytes, totalBytes: totalBytes && draftBytes + totalBytes }),
+    });
+    const guesser = draft;
+    draft = undefined; // from here on it belongs to the engine, whether that takes it or not
+    engine.setDraft(guesser);
+    return engine;
+  } catch (thrown) {
+    if (!(thrown instanceof WebAssembly.RuntimeError)) for (const made of [draft, engine]) made?.free();
+    throw thrown;
   }
 }
 

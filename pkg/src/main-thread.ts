@@ -99,8 +99,9 @@ export class MainThreadModel {
   static async load(source: Source, options: LoadOptions = {}): Promise<MainThreadModel> {
     const nCtx = toCount(options.nCtx, "nCtx");
     toCacheType(options.cacheType);
+    const draft = options.draft === undefined ? undefined : toSourceRef(options.draft);
     // One thread: a page's own thread may not wait for others.
-    const { engine, build, threads } = await loadEngine(toSourceRef(source), { ...options, nCtx, threads: 1 });
+    const { engine, build, threads } = await loadEngine(toSourceRef(source), { ...options, draft, nCtx, threads: 1 });
     return new MainThreadModel(engine, { ...engine.info(), build, threads });
   }
 

@@ -97,13 +97,14 @@ export class Model {
   static async load(source: Source | readonly Source[], options: LoadOptions = {}): Promise<Model> {
     const { onProgress, signal } = options;
     if (signal?.aborted) throw abortError(signal);
-    const [ref, nCtx, cacheType] = [toSourceRef(source), toCount(options.nCtx, "nCtx"), toCacheType(options.cacheType)];
+    const [ref, draft] = [toSourceRef(source), options.draft === undefined ? undefined : toSourceRef(options.draft)];
+    const [nCtx, cacheType] = [toCount(options.nCtx, "nCtx"), toCacheType(options.cacheType)];
     const threads = toThreads(options.threads);
     const connection = new Connection(startWorker());
     const onAbort = () => connection.end(abortError(signal as AbortSignal));
     signal?.addEventListener("abort", onAbort, { once: true });
     try {
-      const request = { type: "load", source: ref, nCtx, cacheType, build: options.build, threads } as const;
+      const request = { type: "load", source: ref, draft, nCtx, cacheType, build: options.build, threads } as const;
       const { info } = await connection.ask(request, "loaded", (response: Response) => {
         if (response.type === "share") startHelpers(response.shared, response.n, (helper) => connection.keep(helper));
         if (response.type !== "progress") return;

@@ -84,7 +84,7 @@ export function toEngineOptions(options: GenerateOptions): EngineOptions {
     taken[name] = value;
   }
   const { speculative, overflow, parseSpecial, bannedTokens, logitBias, stop, dryBreakers } = options;
-  if (speculative !== undefined) taken.speculative = oneOf(speculative, "speculative", ["lookup"]);
+  if (speculative !== undefined) taken.speculative = oneOf(speculative, "speculative", ["lookup", "draft"]);
   if (overflow !== undefined) taken.overflow = oneOf(overflow, "overflow", ["stop", "shift"]);
   if (parseSpecial !== undefined) taken.parseSpecial = parseSpecial;
   const constraint = toConstraint(options);

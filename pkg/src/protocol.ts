@@ -31,6 +31,8 @@ export interface EngineChoices {
   cacheType?: CacheType | undefined;
   build?: Build | undefined;
   threads?: number | undefined;
+  /** A second model, which guesses. */
+  draft?: SourceRef | undefined;
 }
 
 /** What a generation took, and how its guesses went. */

@@ -47,6 +47,11 @@ export interface LoadOptions {
    * a quarter; both round, so that the text is another one, though the same on every device.
    */
   cacheType?: CacheType;
+  /**
+   * A second, smaller model with the same vocabulary, which guesses what the first will say: see `speculative`. It is
+   * downloaded before the model, and the progress counts both.
+   */
+  draft?: Source | readonly Source[];
   /** Insists on one build of the engine. Default: the fastest that this browser runs. The bits are the same. */
   build?: Build;
   /**
@@ -138,10 +143,10 @@ export interface SamplingOptions {
   parseSpecial?: boolean;
   /**
    * `"lookup"` guesses the next tokens by what followed the last ones before, and computes several at once. The text stays
-   * the same in every token; where it repeats itself, it comes faster. Default: off. (A second model as the guesser is to
-   * be had in Rust and on the command line, not here.)
+   * the same in every token; where it repeats itself, it comes faster. `"draft"` has the smaller model guess that was loaded
+   * as `draft`. Default: off.
    */
-  speculative?: "lookup";
+  speculative?: "lookup" | "draft";
 }
 
 /** Options of `model.generate`. */

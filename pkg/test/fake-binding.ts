@@ -96,11 +96,15 @@ function letters(n: number, nVocab: number, size: number): Float32Array<ArrayBuf
   return logits;
 }
 
+/** A file of this size holds a model of another vocabulary. */
+export const ODD_DRAFT = 7_000;
+
 class FakeEngine implements Engine {
   readonly #fileBytes: number;
   readonly #nCtx: number;
   readonly #cacheType: CacheType;
   #guessing = false;
+  #hasDraft = false;
   #pieces: string[] = [];
   #produced = 0;
   #promptDone = 0;
@@ -189,7 +193,8 @@ class FakeEngine implements Engine {
       throw coded("limit", `The prompt has ${tokens.length} tokens, the context ${this.#nCtx}: shorten the prompt.`);
     }
     if ((options.temperature ?? 0) < 0) throw coded("argument", "temperature must be 0 or more.");
-    this.#guessing = options.speculative === "lookup";
+    if (options.speculative === "draft" && !this.#hasDraft) throw coded("argument", "No draft model was loaded with this model.");
+    this.#guessing = options.speculative !== undefined;
     const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
     const shared = [...tokens].findIndex((token, idx) => this.#last[idx] !== token);
     const reusedTokens = shared < 0 ? tokens.length - 1 : shared;
@@ -234,6 +239,11 @@ class FakeEngine implements Engine {
 
   cancel(): void {
     [this.#pieces, this.#promptDone, this.#promptTotal] = [[], 0, 0];
+  }
+
+  setDraft(other: Engine): void {
+    if (other.info().fileBytes === ODD_DRAFT) throw coded("argument", "The draft model has another vocabulary.");
+    this.#hasDraft = true;
   }
 
   drafted(): Uint32Array {

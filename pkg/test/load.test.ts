@@ -6,7 +6,7 @@ import { estimate } from "../src/estimate.js";
 import { loadEngine } from "../src/load.js";
 import { toSourceRef } from "../src/source.js";
 import type { Progress } from "../src/types.js";
-import { fakeBinding, fakeFile, faults } from "./fake-binding.js";
+import { fakeBinding, fakeFile, faults, ODD_DRAFT } from "./fake-binding.js";
 import { blobSource, settle } from "./pair.js";
 
 const file = fakeFile(300_000);
@@ -66,6 +66,25 @@ test("a host that compresses, so that its Content-Length is another, does not ma
   const progress: Progress[] = [];
   await load("gzip", { onProgress: (p: Progress) => progress.push(p) });
   expect(progress.at(-1)).toEqual({ receivedBytes: 300_000, totalBytes: 300_000 });
+});
+
+test("a draft model loads before the model, and the progress counts both", async () => {
+  const progress: Progress[] = [];
+  const draft = blobSource(fakeFile(9_000));
+  const { engine } = await load("plain", { draft, nCtx: 7, onProgress: (p: Progress) => progress.push(p) });
+  expect(engine.info()).toMatchObject({ fileBytes: 300_000, nCtx: 7 });
+  expect(progress.some(({ receivedBytes, totalBytes }) => receivedBytes === 9_000 && totalBytes === undefined)).toBe(true);
+  expect(progress.at(-1)).toEqual({ receivedBytes: 309_000, totalBytes: 309_000 });
+  engine.start("Once", { speculative: "draft" });
+  const { engine: alone } = await load("plain");
+  expect(() => alone.start("Once", { speculative: "draft" })).toThrow(/No draft model/);
+});
+
+test.each([
+  ["another vocabulary", blobSource(fakeFile(ODD_DRAFT)), "argument", /another vocabulary/],
+  ["no model", blobSource(new Uint8Array(10)), "format", /./],
+])("a draft model with %s is refused, and the model's download stopped", async (_, draft, code, message) => {
+  await expect(load("plain", { draft })).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
 });
 
 test("a blob loads", async () => {

@@ -30,7 +30,7 @@ test.each([
   { logitBias: [[-1, 0]] },
   { bannedTokens: [1.5] },
   { overflow: "wrap" },
-  { speculative: "draft" },
+  { speculative: "guess" },
 ])("%o is refused too", (options) => {
   expect(() => toEngineOptions(options as object)).toThrowError(argument);
 });

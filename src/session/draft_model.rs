@@ -15,8 +15,19 @@ pub(super) struct DraftModel {
 
 impl DraftModel {
     /// # Errors
-    /// `Argument` for a vocabulary of another size than the session's, `Limit` where memory does not suffice.
+    /// As [`view`](Self::view).
     pub(super) fn new(model: Arc<Model>, session: &Session, sampler: &Sampler, prompt: &[u32]) -> Result<DraftModel> {
+        let mut view = DraftModel::view(model, session)?;
+        let _ = view.prepare(prompt); // a prompt that is too long for the draft model is not for it to refuse
+        Ok(DraftModel { view, sampler: sampler.clone() })
+    }
+
+    /// A session of the draft model that is as long as `session`, as far as it can be.
+    ///
+    /// # Errors
+    /// `Argument` for a vocabulary of another size than the session's, `Limit` where memory does not suffice.
+    #[inline(never)]
+    pub(super) fn view(model: Arc<Model>, session: &Session) -> Result<Session> {
         let (n_vocab, n_draft_vocab) = (session.model().config().n_vocab, model.config().n_vocab);
         if n_vocab != n_draft_vocab {
             return Err(Error::Argument(format!(
@@ -24,9 +35,7 @@ impl DraftModel {
             )));
         }
         let n_ctx = session.n_ctx().min(model.max_positions().unwrap_or(usize::MAX));
-        let mut view = Session::with_pool(model, Some(n_ctx as u32), CacheType::F32, session.pool().clone())?;
-        let _ = view.prepare(prompt); // a prompt that is too long for the draft model is not for it to refuse
-        Ok(DraftModel { view, sampler: sampler.clone() })
+        Session::with_pool(model, Some(n_ctx as u32), CacheType::F32, session.pool().clone())
     }
 
     /// Computes a piece of the prompt.

@@ -21,7 +21,7 @@ pub enum Speculation {
     Off,
     /// The text itself: what followed where its last tokens stood before.
     Lookup,
-    /// A second model with the same vocabulary, smaller than the first. Not in a page, where a module holds one model.
+    /// A second model with the same vocabulary, smaller than the first.
     Draft(Arc<Model>),
 }
 

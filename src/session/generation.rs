@@ -1,6 +1,7 @@
 //! A text that grows by one token a call.
 
 use super::Session;
+use super::draft_model::DraftModel;
 use super::drafts::{Drafted, Drafter, MAX_DRAFT, Speculation};
 use super::ln_softmax;
 use crate::error::{Error, Result};
@@ -31,7 +32,7 @@ pub struct GenerateOptions {
 }
 
 impl GenerateOptions {
-    /// Checks all that [`Generation::new`] would refuse but the prompt and a draft model, and makes room for drafts.
+    /// Checks all that [`Generation::new`] would refuse but the prompt, and makes room for drafts.
     ///
     /// # Errors
     /// As there.
@@ -44,6 +45,9 @@ impl GenerateOptions {
         }
         if !matches!(self.speculation, Speculation::Off) {
             session.reserve_draft(MAX_DRAFT)?;
+        }
+        if let Speculation::Draft(model) = &self.speculation {
+            DraftModel::view(model.clone(), session)?;
         }
         self.sampler.check(session.model().config().n_vocab)
     }

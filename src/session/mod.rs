@@ -1,6 +1,5 @@
 //! What changes while a model runs: the text so far, its keys and values, and the generation that extends it.
 
-#[cfg_attr(target_family = "wasm", path = "no_draft_model.rs")]
 mod draft_model;
 mod drafts;
 mod generation;

@@ -159,6 +159,11 @@ impl Tokenizer {
         self.vocab.len()
     }
 
+    /// Whether both spell every token alike, so that one model's tokens mean the same to the other.
+    pub fn has_vocabulary_of(&self, other: &Tokenizer) -> bool {
+        self.vocab.is_spelled_as(&other.vocab)
+    }
+
     /// The token that begins a text.
     pub fn bos(&self) -> Option<u32> {
         self.special.bos

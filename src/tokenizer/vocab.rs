@@ -73,6 +73,11 @@ impl Vocab {
         self.texts.get(id as usize)
     }
 
+    /// Whether both have the same tokens.
+    pub(super) fn is_spelled_as(&self, other: &Vocab) -> bool {
+        self.texts == other.texts
+    }
+
     /// The kind of a token; `Unused` for an id outside the vocabulary.
     pub(super) fn kind(&self, id: u32) -> Kind {
         self.kinds.get(id as usize).copied().unwrap_or(Kind::Unused)

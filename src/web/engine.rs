@@ -3,7 +3,7 @@
 use super::{JsResult, Value, number, object, to_js_error, to_text};
 use crate::error::{Error, Result};
 use crate::gguf::Gguf;
-use crate::model::{Adapter, KvCache, MAX_BATCH};
+use crate::model::{Adapter, KvCache, MAX_BATCH, Model};
 use crate::sampler::{DRY_BREAKERS, SamplerOptions};
 use crate::session::{Drafted, GenerateOptions, Generation, Overflow, Pooling, Session, Speculation, Step, StopReason};
 use crate::tokenizer::{EncodeOptions, StopStrings, TextStream, Tokenizer};
@@ -61,7 +61,7 @@ struct StartOptions {
 impl StartOptions {
     /// # Errors
     /// `Argument` for a property of another type.
-    fn read(options: &JsValue, tokenizer: &Tokenizer) -> Result<StartOptions> {
+    fn read(options: &JsValue, tokenizer: &Tokenizer, draft: Option<&Arc<Model>>) -> Result<StartOptions> {
         let get = |name: &str| Reflect::get(options, &name.into()).unwrap_or(JsValue::UNDEFINED);
         let mut sampler = SamplerOptions::default();
         let mut wrong = Ok(());
@@ -93,6 +93,13 @@ impl StartOptions {
             let default = || DRY_BREAKERS.map(String::from).to_vec();
             sampler.dry_breakers = tokenizer.tokens_with(&strings(&get("dryBreakers"))?.unwrap_or_else(default));
         }
+        let speculative = get("speculative");
+        let speculation = match draft {
+            _ if !speculative.is_truthy() => Speculation::Off,
+            _ if speculative != "draft" => Speculation::Lookup,
+            Some(model) => Speculation::Draft(model.clone()),
+            None => return Err(Error::Argument("no draft model was loaded with this model".into())),
+        };
         let mut stop_tokens = tokenizer.ends().to_vec();
         stop_tokens.extend(Uint32Array::new(&get("stopTokens")).to_vec());
         Ok(StartOptions {
@@ -102,7 +109,7 @@ impl StartOptions {
                 sampler,
                 max_tokens: Some(max_tokens),
                 stop_tokens,
-                speculation: if get("speculative").is_truthy() { Speculation::Lookup } else { Speculation::Off },
+                speculation,
                 overflow: if get("overflow") == "shift" { Overflow::Shift(n_keep as usize) } else { Overflow::Stop },
                 n_alternatives,
                 edits_logits: get("editsLogits").is_truthy(),
@@ -167,6 +174,7 @@ pub struct Engine {
     /// Whether one of these came.
     stopped: bool,
     adapters: Vec<Arc<Adapter>>,
+    draft: Option<Arc<Model>>,
     /// Of the last generation that ended.
     drafted: Drafted,
 }
@@ -186,6 +194,7 @@ impl Engine {
             stops: StopStrings::default(),
             stopped: false,
             adapters: Vec::new(),
+            draft: None,
             drafted: Drafted::default(),
         }
     }
@@ -207,7 +216,8 @@ impl Engine {
 
     /// Without a prompt the text that is there goes on.
     fn begin(&mut self, prompt: &JsValue, options: &JsValue) -> Result<Started> {
-        let StartOptions { parse_special, stops, mut generate } = StartOptions::read(options, &self.tokenizer)?;
+        let StartOptions { parse_special, stops, mut generate } =
+            StartOptions::read(options, &self.tokenizer, self.draft.as_ref())?;
         let tokens = match prompt.dyn_ref::<Uint32Array>() {
             Some(tokens) => Some(tokens.to_vec()),
             None if prompt.is_undefined() => None,
@@ -465,7 +475,19 @@ impl Engine {
         let copy = self.session().and_then(|session| session.try_clone()).map_err(to_js_error)?;
         let mut engine = Engine::from_parts(copy, self.tokenizer.clone(), self.info.clone());
         engine.adapters.clone_from(&self.adapters);
+        engine.draft.clone_from(&self.draft);
         Ok(engine)
+    }
+
+    /// Has the other one's model guess wherever a generation asks for that.
+    #[wasm_bindgen(js_name = setDraft)]
+    pub fn set_draft(&mut self, mut other: Engine) -> JsResult<()> {
+        if !self.tokenizer.has_vocabulary_of(&other.tokenizer) {
+            let why = "the draft model has another vocabulary than the model: it cannot guess its tokens";
+            return Err(to_js_error(Error::Argument(why.into())));
+        }
+        self.draft = Some(other.session().map_err(to_js_error)?.model().clone());
+        Ok(())
     }
 
     /// Adds a LoRA adapter, if one is given. Then the i-th that was added counts `scales[i]` times, and those without a scale not

@@ -180,4 +180,52 @@ describe("tokens", () => {
     expect(guessed?.proposedTokens).toBeGreaterThan(guessed?.acceptedTokens as number - 1);
     expect(guessed?.proposedTokens).toBeGreaterThan(0);
   });
+
+  test.each(builds)("the %s build writes the same tokens when another model guesses", async (build) => {
+    const url = server.offer("story.gguf", readFileSync(storyModel));
+    const [random, other] = ["f32", "q8_0"].map((name) => server.offer(`${name}.gguf`, readFileSync(join(folder, `${name}.gguf`))));
+    const { plain, guessed, asked, copied, refused, lacking } = await page.evaluate(
+      async (url, odd, build) => {
+        // the same weights, over keys and values that are rounded, and not: nearly always of one mind
+        const model = await window.pagelm.Model.load(url, { build, threads: 2, draft: url, cacheType: "q8_0" });
+        const options = { maxTokens: 80, seed: 7, temperature: 0.9 };
+        const plain = await model.generate("Once upon a time", options).finish();
+        const guessed = await model.generate("Once upon a time", { ...options, speculative: "draft" }).finish();
+        const asked = await model.generate("A cat", { ...options, speculative: "draft" }).finish();
+        const copy = await model.clone();
+        const copied = await copy.generate("Once upon a time", { ...options, speculative: "draft" }).finish();
+        model.dispose();
+        const refused = await window.pagelm.Model.load(url, { build, draft: odd }).catch((error) => error.message);
+        const alone = await window.pagelm.Model.load(url, { build, cacheType: "q8_0" });
+        const lacking = await alone.generate("A", { speculative: "draft" }).finish().catch((error) => error.message);
+        const again = await alone.generate("A cat", options).finish();
+        alone.dispose();
+        return { plain, guessed, asked: [asked.tokens, again.tokens], copied, refused, lacking };
+      },
+      url,
+      other as string,
+      build,
+    );
+    const atRandom = await page.evaluate(
+      async (url, draft, build) => {
+        const model = await window.pagelm.Model.load(url, { build, draft });
+        const options = { maxTokens: 40, seed: 7, topK: 0 };
+        const plain = await model.generate("a", options).finish();
+        const guessed = await model.generate("a", { ...options, speculative: "draft" }).finish();
+        model.dispose();
+        return { plain, guessed };
+      },
+      random as string,
+      other as string,
+      build,
+    );
+    expect(atRandom.guessed.tokens).toEqual(atRandom.plain.tokens);
+    expect(atRandom.guessed.proposedTokens).toBeGreaterThan(atRandom.guessed.acceptedTokens);
+    expect(guessed.tokens).toEqual(plain.tokens);
+    expect(copied.tokens).toEqual(plain.tokens);
+    expect(asked[0]).toEqual(asked[1]);
+    expect(guessed.acceptedTokens).toBeGreaterThan(30);
+    expect(refused).toMatch(/another vocabulary/);
+    expect(lacking).toMatch(/no draft model/i);
+  });
 });
