@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::made::Made;
+use common::made::{Made, Tensor};
 use common::recorded;
 use pagelm::gguf::{Array, Gguf, Value, ValueType};
-use pagelm::model::Config;
+use pagelm::model::{Config, Model};
+use pagelm::quant::Format;
 use pagelm::session::Session;
 
 /// The bits of all logits of a record's text.
@@ -74,6 +75,37 @@ fn experts_are_as_wide_as_their_tensors_where_the_file_does_not_say() {
     let recorded = recorded::read("qwen3moe");
     let silent = with(&recorded.file, &[("qwen3moe.expert_feed_forward_length", None)]);
     assert!(bits(&silent, &recorded.tokens) == bits(&recorded.file, &recorded.tokens));
+}
+
+/// Files in NVFP4 have a scale beside each matrix. A power of two is as exact beside the weights as within them.
+#[test]
+fn products_are_multiplied_by_the_scale_of_their_matrix() {
+    for name in ["qwen2", "phi3", "gpt2", "qwen3moe", "llama"] {
+        let recorded = recorded::read(name);
+        let (mut beside, mut within) = (recorded.file.clone(), recorded.file.clone());
+        let is_matrix = |t: &&Tensor| t.shape.len() > 1 && !["norm", "_embd"].iter().any(|part| t.name.contains(part));
+        let matrices: Vec<Tensor> = recorded.file.tensors.iter().filter(is_matrix).cloned().collect();
+        for (i, matrix) in matrices.iter().enumerate() {
+            let n = if matrix.name.contains("_exps") { 4 } else { 1 };
+            let scales: Vec<f32> = (0..n).map(|e| [0.5, 2.0, 1.0, 0.25][(i + e) % 4]).collect();
+            let values = common::data::floats(&matrix.bytes);
+            let scaled =
+                values.chunks(values.len() / n).zip(&scales).flat_map(|(part, s)| part.iter().map(move |x| x * s));
+            within.tensor(&matrix.name).bytes = scaled.flat_map(f32::to_le_bytes).collect();
+            let mut add = |end: &str, values: Vec<f32>| {
+                let bytes = values.into_iter().flat_map(f32::to_le_bytes).collect();
+                let name = matrix.name.replace(".weight", end);
+                beside.tensors.push(Tensor { name, shape: vec![n as u64], format: Format::F32, bytes });
+            };
+            add(".input_scale", vec![3.0; n]);
+            add(".scale", scales);
+        }
+        assert!(bits(&beside, &recorded.tokens) == bits(&within, &recorded.tokens), "{name}");
+        beside.tensors.last_mut().unwrap().shape = vec![2, 2];
+        beside.tensors.last_mut().unwrap().bytes = vec![0; 16];
+        let refused = Model::check(&Gguf::parse(&beside.write()).unwrap()).unwrap_err();
+        assert!(refused.to_string().contains(".scale has the shape [2, 2]"), "{refused}");
+    }
 }
 
 /// Records, and keys set or taken away that mean nothing else than what their files say.
