@@ -15,8 +15,11 @@ fn bits(file: &Made, tokens: &[u32]) -> Vec<u32> {
     session.forward_all(tokens).unwrap().iter().map(|x| x.to_bits()).collect()
 }
 
+/// A key, and its value or none.
+type Set<'a> = (&'a str, Option<Value>);
+
 /// A record's file with these keys set or taken away.
-fn with(file: &Made, keys: &[(&str, Option<Value>)]) -> Made {
+fn with(file: &Made, keys: &[Set<'_>]) -> Made {
     let mut file = file.clone();
     for (key, value) in keys {
         match value {
@@ -113,7 +116,7 @@ fn products_are_multiplied_by_the_scale_of_their_matrix() {
 fn keys_that_change_no_bit() {
     let x = |x: f64| Some(Value::Float(x));
     let text = |text: &str| Some(Value::Str(text.into()));
-    let same: &[(&str, &[(&str, Option<Value>)])] = &[
+    let same: &[(&str, &[Set<'_>])] = &[
         ("gptneox", &[("gptneox.use_parallel_residual", None)]),
         ("llama", &[("llama.rope.freq_base", x(10_000.0)), ("llama.rope.dimension_count", Some(Value::Int(32)))]),
         ("llama", &[("llama.rope.scaling.type", text("none")), ("llama.rope.scaling.factor", x(4.0))]),
