@@ -69,7 +69,12 @@ struct Memory {
     weight_bytes: u64,
     session_bytes: u64,
     total_bytes: u64,
+    /// Whether that fits into the 4 GB that WebAssembly can address.
+    fits_page: bool,
 }
+
+/// What WebAssembly can address.
+const MOST_PAGE_BYTES: u64 = 1 << 32;
 
 #[derive(Debug, Serialize)]
 struct TokenizerReport {
@@ -198,9 +203,10 @@ impl Report {
         if !self.tensors.is_empty() {
             out.push('\n');
         }
-        let width = self.tensors.iter().map(|tensor| tensor.name.chars().count()).max().unwrap_or(0);
+        let name = |tensor: &TensorReport| tensor.name.escape_debug().to_string();
+        let width = self.tensors.iter().map(|tensor| name(tensor).chars().count()).max().unwrap_or(0);
         for tensor in &self.tensors {
-            let (name, size) = (&tensor.name, bytes(tensor.bytes));
+            let (name, size) = (name(tensor), bytes(tensor.bytes));
             let _ = writeln!(out, "{name:<width$}  {:<8} {size:>10}  {:?}", tensor.format, tensor.shape);
         }
         out
@@ -290,12 +296,17 @@ impl Memory {
         let n_ctx = ctx_size.map_or(config.n_ctx_train.min(DEFAULT_N_CTX), |n| n as usize);
         let session_bytes = Session::bytes_needed(config, n_ctx, CacheType::F32);
         let weight_bytes = Model::bytes_needed(gguf);
-        Memory { n_ctx, weight_bytes, session_bytes, total_bytes: weight_bytes.saturating_add(session_bytes) }
+        let total_bytes = weight_bytes.saturating_add(session_bytes);
+        Memory { n_ctx, weight_bytes, session_bytes, total_bytes, fits_page: total_bytes < MOST_PAGE_BYTES }
     }
 
     fn text(&self) -> String {
         let (total, weights, session) = (bytes(self.total_bytes), bytes(self.weight_bytes), bytes(self.session_bytes));
-        format!("{total}: weights {weights}, and {session} for a context of {} tokens", self.n_ctx)
+        let page = match self.fits_page {
+            true => String::new(),
+            false => format!("; too much for a page, which has {} at most", bytes(MOST_PAGE_BYTES)),
+        };
+        format!("{total}: weights {weights}, and {session} for a context of {} tokens{page}", self.n_ctx)
     }
 }
 

@@ -406,6 +406,11 @@ fn inspect_says_what_is_there_and_what_is_wrong() {
     for part in ["A model", "MIT", "runs here     yes", "n_embd 32", "Q8_0", "blk.0.ffn_down.weight", "adds bos"] {
         assert!(text.contains(part), "{part}: {text}");
     }
+    // what is too much for a page is said, with the number
+    assert!(memory["fits_page"] == true && !text.contains("too much"), "{text}");
+    let long = ["inspect", &model, "--ctx-size", "100000000"];
+    assert!(prints(&long, b"").contains("too much for a page, which has 4.29 GB at most"), "{}", prints(&long, b""));
+    assert_eq!(json(&[&long[..], &["--json"]].concat())["memory"]["fits_page"], false);
     // what cannot be run is inspected all the same
     let cut = file("inspect-cut.gguf", &whole[..whole.len() - 1000]);
     let mut other = made.clone();

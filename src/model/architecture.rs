@@ -41,14 +41,14 @@ pub(super) enum Window {
     AllBut(usize),
 }
 
-/// How the layers with a window turn queries and keys.
+/// How the layers with a window turn queries and keys. Another base than this says is the file's `rope.freq_base_swa`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum LocalRope {
     /// As the others do.
     Same,
     /// Without scaling, by the others' base.
     Unscaled,
-    /// Without scaling, by the file's `rope.freq_base_swa`, or else by this.
+    /// Without scaling, by this base.
     Base(f32),
 }
 
@@ -88,6 +88,10 @@ pub(super) struct Architecture {
     /// The window where the file names none; 0 for no window.
     pub default_window: usize,
     pub local_rope: LocalRope,
+    /// Soft caps of scores and of logits where the file names none; 0 for none.
+    pub softcaps: [f32; 2],
+    /// The file's `rope.scaling.finetuned` says whether anything is turned, and where it does not, it is.
+    pub turned_by_key: bool,
     /// Gate and up lie in one matrix, the gate first.
     pub fused_gate: bool,
     /// The file's `use_parallel_residual` says whether both branches of a layer read its input, and where it does not, they do.
@@ -114,6 +118,8 @@ const LLAMA: Architecture = Architecture {
     window: Window::All,
     default_window: 0,
     local_rope: LocalRope::Same,
+    softcaps: [0.0; 2],
+    turned_by_key: false,
     fused_gate: false,
     parallel_by_key: false,
     scaled_embedding: false,
@@ -143,6 +149,7 @@ pub(super) static ARCHITECTURES: &[Architecture] = &[
         needs: GEMMA.needs + POST_NORMS,
         window: Window::AllBut(2),
         default_window: 4096,
+        softcaps: [50.0, 30.0],
         n_layer_scaled_by_width: 46,
         ..GEMMA
     },
@@ -172,7 +179,7 @@ pub(super) static ARCHITECTURES: &[Architecture] = &[
         local_rope: LocalRope::Unscaled,
         ..QWEN2
     },
-    Architecture { name: "granite", may: 0, window: Window::Refused, ..LLAMA },
+    Architecture { name: "granite", may: 0, window: Window::Refused, turned_by_key: true, ..LLAMA },
     Architecture { name: "smollm3", may: 0, window: Window::Refused, unturned_step: 4, ..LLAMA },
     Architecture { name: "starcoder2", ..GPT },
     Architecture { name: "falcon", needs: ATTN_NORM + DENSE, may: ATTN_NORM_2, ..GPT },

@@ -120,7 +120,7 @@ impl Config {
             Norm::Layer => "attention.layer_norm_epsilon",
         };
         let (n_layer, n_ff) = (keys.dim("block_count", MAX_LAYERS)?, keys.dim("feed_forward_length", MAX_DIM)?);
-        let experts = experts(&keys, row, n_ff)?;
+        let experts = experts(&keys, row, gguf, n_ff)?;
         let (window, local_layers) = local_layers(&keys, row, n_layer)?;
         let rope = row.rope.map(|pairing| Rope::from_keys(&keys, pairing, head_dim)).transpose()?;
         let usual = 1.0 / (head_dim as f32).sqrt();
@@ -140,15 +140,18 @@ impl Config {
             norm_eps: keys.f32(epsilon)?.ok_or_else(|| keys.missing(epsilon))?,
             local_rope: local_rope(&keys, row, rope.as_ref())?,
             rope,
-            unturned_step: row.unturned_step,
+            unturned_step: match row.turned_by_key && keys.bool("rope.scaling.finetuned")? == Some(false) {
+                true => 1,
+                false => row.unturned_step,
+            },
             activation: row.activation,
             fused_gate: row.fused_gate,
-            parallel: row.parallel_by_key && keys.metadata.bool(&keys.name("use_parallel_residual"))? != Some(false),
+            parallel: row.parallel_by_key && keys.bool("use_parallel_residual")? != Some(false),
             experts,
             window,
             local_layers,
             attention_scale: keys.f32_or_0("attention.scale")?.unwrap_or(usual),
-            attention_softcap: keys.f32_or_0("attn_logit_softcapping")?,
+            attention_softcap: keys.f32_or_usual("attn_logit_softcapping", row.softcaps[0])?,
             max_alibi_bias: keys.f32_or_0("attention.max_alibi_bias")?,
             clamp_kqv: keys.f32_or_0("attention.clamp_kqv")?,
             embedding_scale: match row.scaled_embedding {
@@ -157,7 +160,7 @@ impl Config {
             },
             residual_scale: keys.factor("residual_scale")?,
             logit_scale: 1.0 / keys.factor("logit_scale")?,
-            logit_softcap: keys.f32_or_0("final_logit_softcapping")?,
+            logit_softcap: keys.f32_or_usual("final_logit_softcapping", row.softcaps[1])?,
             parts: match experts {
                 Some(_) => [row.needs & !(part::DENSE | part::GATE) | part::EXPERTS, row.may],
                 None => [row.needs, row.may & !part::EXPERTS],
@@ -255,15 +258,16 @@ fn local_layers(keys: &Keys<'_>, row: &Architecture, n_layer: usize) -> Result<(
 
 fn local_rope(keys: &Keys<'_>, row: &Architecture, rope: Option<&Rope>) -> Result<Option<Rope>> {
     let Some(rope) = rope else { return Ok(None) };
-    let base = match row.local_rope {
-        LocalRope::Same => return Ok(None),
+    let named = keys.f32("rope.freq_base_swa")?;
+    let usual = match row.local_rope {
+        LocalRope::Same => return Ok(named.map(|freq_base| Rope { freq_base, ..*rope })),
         LocalRope::Unscaled => rope.freq_base,
-        LocalRope::Base(base) => keys.f32("rope.freq_base_swa")?.unwrap_or(base),
+        LocalRope::Base(base) => base,
     };
-    Ok(Some(Rope::unscaled(rope.pairing, rope.n_rot, base)))
+    Ok(Some(Rope::unscaled(rope.pairing, rope.n_rot, named.unwrap_or(usual))))
 }
 
-fn experts(keys: &Keys<'_>, row: &Architecture, n_ff: usize) -> Result<Option<Experts>> {
+fn experts(keys: &Keys<'_>, row: &Architecture, gguf: &Gguf, n_ff: usize) -> Result<Option<Experts>> {
     let n = keys.count("expert_count")?.unwrap_or(0);
     if n == 0 {
         return if row.needs & part::EXPERTS == 0 { Ok(None) } else { Err(keys.missing("expert_count")) };
@@ -275,7 +279,12 @@ fn experts(keys: &Keys<'_>, row: &Architecture, n_ff: usize) -> Result<Option<Ex
     if n_used > n || n > MAX_EXPERTS {
         return Err(Error::Format(format!("{n_used} of {n} experts cannot be used: the file is damaged")));
     }
-    let n_ff = keys.optional_dim("expert_feed_forward_length")?.unwrap_or(n_ff);
+    // Where the file does not say how wide they are, its tensors do.
+    let width = || gguf.tensor("blk.0.ffn_gate_exps.weight")?.shape.get(1).filter(|n| **n <= u64::from(MAX_DIM));
+    let n_ff = match keys.optional_dim("expert_feed_forward_length")? {
+        Some(n) => n,
+        None => width().map_or(n_ff, |n| *n as usize),
+    };
     let scale = keys.factor("expert_weights_scale")?;
     Ok(Some(Experts { n, n_used, n_ff, normalised: row.norm_experts, scale }))
 }

@@ -89,10 +89,13 @@ impl Pass<'_, '_> {
             let (x, gate, up, out) = (&x[..n * d], &mut s.gate[..n * f], &mut s.up[..n * f], &mut out[..n * d]);
             s.inputs.changed();
             layer.ffn_up.weight.matmul_rows(expert * f, f, up, x, &mut s.inputs, self.pool);
+            layer.ffn_up.rescale(up, expert);
             gates.weight.matmul_rows(expert * f, f, gate, x, &mut s.inputs, self.pool);
+            gates.rescale(gate, expert);
             act_mul(act, gate, up);
             s.inputs.changed();
             layer.ffn_down.weight.matmul_rows(expert * d, d, out, gate, &mut s.inputs, self.pool);
+            layer.ffn_down.rescale(out, expert);
             for (t, out) in (0..n_tokens).filter(chosen).zip(out.chunks_exact_mut(d)) {
                 kernels::scale(out, s.router[t * e + expert]);
                 kernels::add(&mut s.branch[t * d..(t + 1) * d], out);

@@ -40,9 +40,21 @@ impl Keys<'_> {
         }
     }
 
+    /// A positive number or none (0); `usual` where the file does not say, likewise.
+    pub fn f32_or_usual(&self, key: &str, usual: f32) -> Result<Option<f32>> {
+        match self.metadata.get(&self.name(key)) {
+            None => Ok(Some(usual).filter(|x| *x != 0.0)),
+            Some(_) => self.f32_or_0(key),
+        }
+    }
+
     /// A factor; 1 where there is none.
     pub fn factor(&self, key: &str) -> Result<f32> {
         Ok(self.f32_or_0(key)?.unwrap_or(1.0))
+    }
+
+    pub fn bool(&self, key: &str) -> Result<Option<bool>> {
+        self.metadata.bool(&self.name(key))
     }
 
     pub fn dim(&self, key: &str, max: u32) -> Result<usize> {

@@ -78,6 +78,7 @@ fn expected_shape(config: &Config, name: &str, found: (u64, u64)) -> Option<(u64
         let pairs = config.rope.map(|rope| (rope.n_rot as u64 / 2, 1));
         return match name {
             "token_embd.weight" | "output.weight" => Some((d, v)),
+            "output.scale" | "output.input_scale" => Some((1, 1)),
             "output.bias" => (allowed & OUTPUT_BIAS != 0).then_some((v, 1)),
             "position_embd.weight" => (allowed & POSITIONS != 0).then_some((d, config.n_ctx_train as u64)),
             "output_norm.weight" | "output_norm.bias" => Some((d, 1)),
@@ -89,10 +90,22 @@ fn expected_shape(config: &Config, name: &str, found: (u64, u64)) -> Option<(u64
     layer.parse::<usize>().ok().filter(|i| *i < config.n_layer && i.to_string() == layer)?;
     let (tensor, end) = suffix.rsplit_once('.')?;
     let (_, part, kind) = TENSORS.iter().find(|row| row.0 == tensor)?;
-    let is_bias = end == "bias";
-    if (*part != 0 && allowed & part == 0) || !(is_bias || end == "weight") {
+    if *part != 0 && allowed & part == 0 {
         return None;
     }
+    let is_bias = match end {
+        "weight" => false,
+        "bias" => true,
+        // What products are multiplied by, and what would be for inputs of few bits; one for each expert.
+        "scale" | "input_scale" => {
+            return match kind {
+                Kind::Matrix(..) => Some((1, 1)),
+                Kind::Each(..) => Some((width(config, Dim::Expert), 1)),
+                _ => None,
+            };
+        }
+        _ => return None,
+    };
     let (columns, rows) = match *kind {
         Kind::Norm => return Some((width(config, Dim::Embd), 1)),
         Kind::HeadNorm(dim) => {

@@ -5,6 +5,7 @@ use super::config::Config;
 use super::names::{check, columns_and_rows};
 use crate::error::{Error, Result};
 use crate::gguf::Gguf;
+use crate::kernels;
 use crate::tensor::{Tensor, bytes_needed};
 
 /// A model: its shape and its weights, immutable. Any number of sessions may share one.
@@ -31,6 +32,9 @@ pub(super) struct Linear {
     /// What adapters find it by.
     pub name: u64,
     pub weight: Tensor,
+    /// What products with the weight are multiplied by, where its format is too narrow for its size (NVFP4): one number, or
+    /// one for each expert.
+    pub scale: Option<Vec<f32>>,
     pub bias: Option<Vec<f32>>,
 }
 
@@ -72,6 +76,15 @@ pub(super) struct Layer {
     pub ffn_up: Box<Linear>,
     pub ffn_down: Box<Linear>,
     pub ffn_post_norm: Option<Box<NormWeights>>,
+}
+
+impl Linear {
+    /// Multiplies products with the weight by its scale, where it has one: `i` is the expert's number, or 0.
+    pub(super) fn rescale(&self, products: &mut [f32], i: usize) {
+        if let Some(scale) = self.scale.as_ref().and_then(|scale| scale.get(i)) {
+            kernels::scale(products, *scale);
+        }
+    }
 }
 
 impl Layer {
@@ -164,7 +177,10 @@ impl Parts {
 
     fn optional_linear(&mut self, prefix: &str, name: &str) -> Option<Box<Linear>> {
         let (weight, bias) = self.pair(prefix, name)?;
-        Some(Box::new(Linear { name: name_of(&format!("{prefix}{name}.weight")), weight, bias }))
+        // Inputs are rounded by their own size here, not by one that was measured.
+        self.take(&format!("{prefix}{name}.input_scale"));
+        let scale = self.vector(&format!("{prefix}{name}.scale"));
+        Some(Box::new(Linear { name: name_of(&format!("{prefix}{name}.weight")), weight, scale, bias }))
     }
 
     fn linear(&mut self, prefix: &str, name: &str) -> Result<Box<Linear>> {

@@ -47,7 +47,7 @@ use vocab::{Kind, Vocab, missing, parse_byte};
 pub const MAX_TEXT_BYTES: usize = 256 << 20;
 
 const MODEL: &str = "tokenizer.ggml.model";
-/// What `tokenizer.ggml.model` may be. No decoder has a `t5` tokenizer yet, so builds for pages leave that out.
+/// What `tokenizer.ggml.model` may be.
 const KNOWN_MODELS: &str = "llama, gpt2, gemma4, t5";
 const PRE: &str = "tokenizer.ggml.pre";
 

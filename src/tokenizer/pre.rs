@@ -179,6 +179,8 @@ mod tests {
                 assert_eq!(bytes, text.len(), "{unit:?} {:?}", pre.names);
             }
         }
+        // One that reads white space to its end for each 512 of it would need minutes.
+        assert_eq!(words("jais-2", &" ".repeat(1 << 20)).len(), 1 << 11);
     }
 
     #[test]

@@ -237,7 +237,8 @@ impl Partition {
     }
 
     /// Cuts `text` at its special tokens. User-defined tokens are always found, control and unknown tokens only with
-    /// `parse_special`, and none of these that begins at one of the bytes `plain`. Where spellings overlap the longest wins, then the lowest id, then the leftmost. Each fragment
+    /// `parse_special`, and none of these that begins at one of the bytes `plain`. Where spellings overlap
+    /// the longest wins, then the lowest id, then the leftmost, and what one has swallowed is no other's. Each fragment
     /// comes with where in the text it ends.
     ///
     /// Each place of the text proposes the longest token that is spelled there, and the best proposal takes its place; one
@@ -260,14 +261,23 @@ impl Partition {
         let may_start = |start: &usize| self.starts[usize::from(bytes[*start])];
         let first = (0..bytes.len()).filter(may_start).filter_map(|start| proposal(start, bytes.len()));
         let mut proposals = BinaryHeap::from(first.collect::<Vec<u64>>());
-        let mut taken = vec![false; if proposals.is_empty() { 0 } else { text.len() }];
+        const FREE: u8 = 0;
+        const TAKEN: u8 = 1;
+        const SWALLOWED: u8 = 2;
+        let mut taken = vec![FREE; if proposals.is_empty() { 0 } else { text.len() }];
         let mut places: Vec<u64> = Vec::new();
         while let Some(key) = proposals.pop() {
             let (rank, start) = ((!key >> 32) as usize, !key as u32 as usize);
             let end = start + vocab.text(self.ids[rank]).len();
-            match taken[start..end].iter().position(|taken| *taken) {
+            match taken[start..end].iter().position(|taken| *taken != FREE) {
                 None => {
-                    taken[start..end].fill(true);
+                    taken[start..end].fill(TAKEN);
+                    if self.strips && !matches!(&bytes[start..end], b"<unk>" | b"<s>" | b"<|endoftext|>") {
+                        let behind = bytes[end..].iter().zip(&mut taken[end..]);
+                        behind
+                            .take_while(|(byte, taken)| **taken == FREE && matches!(byte, b'\t'..=b'\r' | b' '))
+                            .for_each(|(_, taken)| *taken = SWALLOWED);
+                    }
                     places.push((start as u64) << 32 | u64::from(self.ids[rank]));
                 }
                 Some(room) => proposals.extend(proposal(start, start + room)),
@@ -279,10 +289,7 @@ impl Partition {
         for (start, id) in places.iter().map(|key| ((key >> 32) as usize, *key as u32)) {
             fragments.extend((at < start).then(|| (Fragment::Text(part(text, at..start)), start)));
             at = start + vocab.text(id).len();
-            if self.strips && !matches!(vocab.text(id), b"<unk>" | b"<s>" | b"<|endoftext|>") {
-                let spaces = bytes[at..].iter().zip(&taken[at..]);
-                at += spaces.take_while(|(byte, taken)| !**taken && matches!(byte, b'\t'..=b'\r' | b' ')).count();
-            }
+            at += taken[at..].iter().take_while(|taken| **taken == SWALLOWED).count();
             fragments.push((Fragment::Token(id), at));
         }
         fragments.extend((at < text.len()).then(|| (Fragment::Text(part(text, at..text.len())), text.len())));

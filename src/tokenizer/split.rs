@@ -163,10 +163,26 @@ impl Splitter {
         cut(piece.len());
     }
 
+    /// A rule that begins with as many of a set as there are, and does not match, matches nowhere in that run, which ends
+    /// at `barren`; no pass has two such rules. Without this, white space that other rules take by small pieces would be
+    /// read to its end for each of them.
     fn by_rules(&self, rules: &[Rule], piece: &str, cut: &mut dyn FnMut(usize)) {
-        let mut at = 0;
+        let (mut at, mut barren) = (0, 0);
         while let Some(c) = from(piece, at).chars().next() {
-            match rules.iter().find_map(|rule| self.matches(rule, from(piece, at))) {
+            let matched = rules.iter().find_map(|rule| {
+                let Some(Part::Run { set, min: 0, max: u32::MAX }) = rule.first() else {
+                    return self.matches(rule, from(piece, at));
+                };
+                if at < barren {
+                    return None;
+                }
+                let len = self.matches(rule, from(piece, at));
+                if len.is_none() {
+                    barren = at + self.run(set, 0, u32::MAX, &[], from(piece, at)).unwrap_or(0);
+                }
+                len
+            });
+            match matched {
                 Some(len) if len > 0 => {
                     cut(at);
                     at += len;

@@ -39,6 +39,18 @@ fn spm_adds_bos_and_a_space_unless_the_file_says_no() {
 }
 
 #[test]
+fn white_space_that_a_token_of_phi_3_swallows_is_no_token() {
+    let mut phi = stories().token("\n\n", 0.0, USER_DEFINED).token("<x>", 0.0, USER_DEFINED);
+    phi.pairs.push(("general.name".into(), Value::Str("Phi-3".into())));
+    let tokenizer = phi.build();
+    let [newlines, x] = [FIRST + 7, FIRST + 8];
+    // of equally long ones the leftmost, and the longer one first
+    assert_eq!(tokenizer.encode("\n\n \n\n\n<x>\n\n", PLAIN).unwrap(), [newlines, x]);
+    let pieces = tokenizer.encode_with_ranges("\n\n\n\non", PLAIN).unwrap();
+    assert_eq!(pieces.iter().map(|(id, range)| (*id, range.clone())).collect::<Vec<_>>()[..1], [(newlines, 0..4)]);
+}
+
+#[test]
 fn a_prompt_starts_from_bos_and_never_ends_in_eos() {
     let tokenizer = stories().with("add_eos_token", Value::Bool(true)).build();
     assert_eq!(tokenizer.encode("one", ADD).unwrap(), [1, FIRST + 6, 2]);
