@@ -12,6 +12,8 @@ export interface Format {
   blockBytes: number;
   /** Fills one block with random weights of about ±0.1. */
   fill(block: Buffer, random: () => number): void;
+  /** Fills every block, where otherwise a run of them is repeated. */
+  whole?: boolean;
 }
 
 const byte = (random: () => number) => Math.floor(random() * 256);
@@ -290,12 +292,38 @@ function* data(file: File, random: () => number): Generator<Buffer> {
   for (const tensor of file.tensors) {
     const bytes = Buffer.alloc(align(tensorBytes(tensor)));
     const filled = tensorBytes(tensor);
-    const { blockBytes, fill } = tensor.format;
-    const runBytes = Math.min(filled, RUN * blockBytes);
+    const { blockBytes, fill, whole } = tensor.format;
+    const runBytes = whole ? filled : Math.min(filled, RUN * blockBytes);
     for (let at = 0; at < runBytes; at += blockBytes) fill(bytes.subarray(at, at + blockBytes), random);
     for (let at = runBytes; at < filled; at += runBytes) bytes.copy(bytes, at, 0, Math.min(runBytes, filled - at));
     yield bytes;
   }
+}
+
+/** A llama model of Q8_0 matrices, as {@link toBytes} wrote it, with what they stand for in F32; `of` may change the values. */
+export function floats(file: File, bytes: Buffer, of: (x: number) => number): File {
+  const tensors = file.tensors;
+  let at = bytes.length - dataBytes(file);
+  return {
+    ...file,
+    tensors: tensors.map((tensor) => {
+      const begin = at;
+      at += align(tensorBytes(tensor));
+      if (tensor.format !== Q8_0) return tensor;
+      let idx = 0;
+      const fill = (block: Buffer) => {
+        const from = begin + Math.floor(idx / 32) * 34;
+        block.writeFloatLE(of(half(bytes.readUInt16LE(from)) * bytes.readInt8(from + 2 + (idx++ % 32))));
+      };
+      return { ...tensor, format: { ...F32, fill, whole: true } };
+    }),
+  };
+}
+
+/** The number that an f16 stands for. */
+function half(bits: number): number {
+  const [sign, exponent, fraction] = [bits >> 15, (bits >> 10) & 31, bits & 1023];
+  return (sign ? -1 : 1) * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
 }
 
 /** The whole file, in memory. */
