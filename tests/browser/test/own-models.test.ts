@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ElementHandle, Page } from "puppeteer-core";
@@ -51,6 +51,12 @@ describe("a model of the reader's own, in Chromium", () => {
     gguf.writeTo(path, made);
     return path;
   };
+  /** A real model, where the reader's own would be: Chromium reads no file whose path is not its true one. */
+  function copyOf(name: string): string | undefined {
+    const path = sharedModel(name);
+    if (path) copyFileSync(path, join(folder, name));
+    return path && join(folder, name);
+  }
   beforeAll(async () => {
     server = await Server.start();
     running = await launch();
@@ -71,7 +77,9 @@ describe("a model of the reader's own, in Chromium", () => {
     await page.goto(`${server.demo}${address}`);
     const before = await waitForText(page, "model", /layers/);
     await ((await page.$("#own-file")) as ElementHandle<HTMLInputElement>).uploadFile(path);
-    await page.waitForFunction((model, text) => document.querySelector(model)?.textContent !== text, { timeout: 30_000 }, byId("model"), before);
+    await page.waitForFunction((model, text) => document.querySelector(model)?.textContent !== text, { timeout: 30_000 }, byId("model"), before).catch(async (thrown) => {
+      throw new Error(`${path} did not come: ${await errorOf(page)}`, { cause: thrown });
+    });
     await rest(page);
     return opened;
   }
@@ -113,7 +121,7 @@ describe("a model of the reader's own, in Chromium", () => {
 
   test.each(kinds)("$name goes through every lesson and the workbench", ({ name, ...kind }) => walk(kind, file(name, gguf.recorded(name))), 150_000);
 
-  const real = sharedModel("stories260K-q6_k.gguf");
+  const real = copyOf("stories260K-q6_k.gguf");
   test.skipIf(!real)("stories260K, which is a real one, does too, and has a share of “ he”", async () => {
     await walk({ positions: /turns by 57\.30/ }, real as string);
     const { page } = await bring("learn/index.html#lang=en&lesson=limits", real as string);
@@ -123,7 +131,7 @@ describe("a model of the reader's own, in Chromium", () => {
     await page.close();
   }, 200_000);
 
-  const letters = sharedModel("gpt-nano-sort-f32.gguf");
+  const letters = copyOf("gpt-nano-sort-f32.gguf");
   test.skipIf(!letters)("of a model that knows three letters it is said that it has no piece of a text", async () => {
     const { page } = await bring("learn/index.html#lang=en&lesson=choice", letters as string);
     await waitForText(page, "error", /no piece of this text/);
@@ -145,7 +153,7 @@ describe("a model of the reader's own, in Chromium", () => {
     // Weights of four fifths of the original's size: an error of 20 %.
     expect(await waitForText(page, "loss-told", /Q8_0 here and F32/)).toMatch(/the error is 20 % /);
     expect((await page.$$(`${byId("original-figure")} tbody tr`)).length).toBe(16);
-    await compareWith(file("other", gguf.recorded("gpt2", 333)));
+    await compareWith(file("other", gguf.recorded("mpt")));
     await waitForText(page, "loss-told", /no matrix in common/);
     expect(await errorOf(page)).toBe("");
     await page.close();
