@@ -232,5 +232,5 @@ describe("how they look", () => {
       await page.pdf({ path: join(artifacts, `learn-print-${key}.pdf`), format: "A4" });
       await page.emulateMediaType("screen");
     }
-  }, 200_000);
+  }, 300_000);
 });
