@@ -221,6 +221,22 @@ fn embeddings_are_what_the_first_layer_gets() {
     assert_eq!(session.embeddings(&tokens).unwrap(), found[0]);
 }
 
+#[test]
+fn every_matrix_is_given_as_the_floats_that_its_file_stands_for() {
+    for file in [made::llama(WIDE, Format::Q4_0), made::gpt2(WIDE, Format::Q8_0)] {
+        let model = file.load();
+        for want in file.dequantized().tensors.iter().filter(|tensor| tensor.shape.len() > 1) {
+            let found = model.tensor(&want.name).unwrap();
+            let mut row = vec![0.0; found.columns()];
+            for (i, want) in want.bytes.chunks_exact(4 * found.columns()).enumerate() {
+                found.row(i, &mut row);
+                assert_eq!(row.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>(), want);
+            }
+        }
+        assert!(model.tensor("output_norm.weight").is_none() && model.tensor("blk.9.ffn_up.weight").is_none());
+    }
+}
+
 fn numbers(json: &Value) -> Vec<f32> {
     serde_json::from_value(json.clone()).unwrap()
 }

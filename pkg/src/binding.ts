@@ -104,6 +104,8 @@ export interface Engine {
   ): Float32Array<ArrayBuffer>[];
   /** What the output head makes of residual streams: n × nEmbd to n × nVocab. */
   project(vectors: Float32Array): Float32Array<ArrayBuffer>;
+  /** The floats of a matrix, row after row. */
+  tensor(name: string): Float32Array<ArrayBuffer>;
   /** Puts interventions in place of those that there are: 8 numbers and values of each, one behind the other. */
   intervene(list: readonly (Uint32Array | Float32Array)[]): void;
   /** Every step of a textbook's block, one behind the other. */
@@ -170,6 +172,8 @@ export interface EngineInfo {
   /** How keys and values are kept. */
   cacheType: CacheType;
   cacheBytes: number;
+  /** A line for each matrix: its name, its format, how many columns and how many rows it has. */
+  tensors: string;
 }
 
 /** Options of `start`; what is left out takes the engine's default. */

@@ -107,6 +107,10 @@ export class Host {
         const values = this.#idle().project(request.vectors);
         return this.#post({ type: "measured", id, values }, [values.buffer]);
       }
+      case "tensor": {
+        const values = this.#idle().tensor(request.name);
+        return this.#post({ type: "measured", id, values }, [values.buffer]);
+      }
       case "block": {
         const values = this.#ready().textbookBlock(request.shape, request.values);
         return this.#post({ type: "measured", id, values }, [values.buffer]);

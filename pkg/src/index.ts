@@ -9,6 +9,7 @@ export type { Build } from "./features.js";
 export type { Generation } from "./generation.js";
 export { Model } from "./model.js";
 export type { Prompt } from "./options.js";
+export { compareTensors, type Loss, type TensorInfo } from "./tensors.js";
 export type { BlockSteps, TextbookBlock } from "./textbook.js";
 export { type Intervening, type Intervention, type Recording, type Site, SITES, type Trace, type TraceOptions } from "./trace.js";
 export type {

@@ -7,6 +7,7 @@ import { type Prompt, toCacheType, toCount, toThreads, toTokenRanges, toTokens, 
 import type { Response } from "./protocol.js";
 import { toSourceRef } from "./source.js";
 import { startHelpers, startWorker } from "./spawn.js";
+import { type TensorInfo, toTensors } from "./tensors.js";
 import { type BlockSteps, type TextbookBlock, toBlock, toSteps } from "./textbook.js";
 import { type Intervening, type Intervention, toSelection, toTrace, toWireIntervention, type Trace, type TraceOptions } from "./trace.js";
 import type {
@@ -28,6 +29,8 @@ import type {
 
 /** What the clones of one worker share: who writes, and whom the worker's requests are for. */
 interface Shared {
+  /** See {@link EngineInfo.tensors}. */
+  tensors: string;
   active?: object | undefined;
   clone: number;
   vocabulary?: Promise<Vocabulary>;
@@ -74,7 +77,7 @@ export class Model {
   /** What is installed, by those who installed it. */
   readonly #interventions = new Map<object, (Uint32Array | Float32Array)[]>();
 
-  private constructor(connection: Connection, info: ModelInfo, clone = 0, shared: Shared = { clone: 0 }) {
+  private constructor(connection: Connection, info: ModelInfo, shared: Shared, clone = 0) {
     this.#connection = connection;
     this.info = info;
     this.#clone = clone;
@@ -105,12 +108,13 @@ export class Model {
     signal?.addEventListener("abort", onAbort, { once: true });
     try {
       const request = { type: "load", source: ref, draft, nCtx, cacheType, build: options.build, threads } as const;
-      const { info } = await connection.ask(request, "loaded", (response: Response) => {
+      const { info: found } = await connection.ask(request, "loaded", (response: Response) => {
         if (response.type === "share") startHelpers(response.shared, response.n, (helper) => connection.keep(helper));
         if (response.type !== "progress") return;
         onProgress?.({ receivedBytes: response.receivedBytes, totalBytes: response.totalBytes });
       });
-      return new Model(connection, info);
+      const { tensors, ...info } = found;
+      return new Model(connection, info, { tensors, clone: 0 });
     } catch (thrown) {
       connection.end(new PageLmError("worker", "Loading failed."));
       if (signal?.aborted) throw abortError(signal);
@@ -215,7 +219,7 @@ export class Model {
   async clone(): Promise<Model> {
     return this.#exclusively(async () => {
       const { clone } = await this.#connection.ask({ type: "clone" }, "cloned");
-      const model = new Model(this.#connection, this.info, clone, this.#shared);
+      const model = new Model(this.#connection, this.info, this.#shared, clone);
       [model.#nAdapters, model.#scales] = [this.#nAdapters, this.#scales];
       return model;
     });
@@ -368,6 +372,22 @@ export class Model {
    */
   async project(vectors: Float32Array): Promise<Float32Array> {
     return this.#exclusively(async () => (await this.#connection.ask({ type: "project", vectors }, "measured")).values);
+  }
+
+  /** The model's matrices, in the file's order. */
+  get tensors(): TensorInfo[] {
+    return toTensors(this.#shared.tensors);
+  }
+
+  /**
+   * The floats that a matrix stands for, whatever its format, by its name in {@link tensors}: rows × columns, row after row.
+   * {@link compareTensors} says what a format has lost of another's.
+   *
+   * # Errors
+   * `argument` for a name that no matrix has, `limit` for more than 64 Mi values, `busy`.
+   */
+  async tensor(name: string): Promise<Float32Array> {
+    return this.#exclusively(async () => (await this.#connection.ask({ type: "tensor", name }, "measured")).values);
   }
 
   /**

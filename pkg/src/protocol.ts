@@ -11,14 +11,14 @@
  * benchmark  → benchmarked                              (or stopped, after a cancel)
  * tokenize   → tokens     detokenize → text     measure → measured     vocabulary → vocabulary
  * save       → saved      restore → tokens      clone → cloned     adapt → adapted
- * trace      → traced     project, block → measured     intervene → done
+ * trace      → traced     project, tensor, block → measured     intervene → done
  *   use, drop  which of the clones all further requests are for; that one is no longer needed
  * any of them → failed
  * ```
  * @module
  */
 
-import type { CacheType, EngineOptions, EngineStop, Measure, Started, Vocabulary } from "./binding.js";
+import type { CacheType, EngineInfo, EngineOptions, EngineStop, Measure, Started, Vocabulary } from "./binding.js";
 import type { WireError } from "./errors.js";
 import type { Build } from "./features.js";
 import type { Shared } from "./helper.js";
@@ -55,6 +55,7 @@ export type Request =
   | { type: "vocabulary"; id: number }
   | ({ type: "trace"; id: number; tokens: Uint32Array } & Selected)
   | { type: "project"; id: number; vectors: Float32Array }
+  | { type: "tensor"; id: number; name: string }
   | { type: "block"; id: number; shape: Uint32Array; values: Float32Array }
   | { type: "intervene"; id: number; list: (Uint32Array | Float32Array)[] }
   | { type: "save"; id: number }
@@ -68,7 +69,7 @@ export type Request =
 export type Response =
   | { type: "progress"; id: number; receivedBytes: number; totalBytes: number | undefined }
   | { type: "share"; id: number; shared: Shared; n: number }
-  | { type: "loaded"; id: number; info: ModelInfo }
+  | { type: "loaded"; id: number; info: ModelInfo & Pick<EngineInfo, "tensors"> }
   | ({ type: "started"; id: number } & Started)
   | { type: "prefill"; id: number; done: number; total: number }
   | { type: "choose"; id: number; logits: Float32Array<ArrayBuffer> }

@@ -62,7 +62,7 @@ export interface LoadOptions {
 }
 
 /** What a loaded model is. */
-export interface ModelInfo extends EngineInfo {
+export interface ModelInfo extends Omit<EngineInfo, "tensors"> {
   /** The build of the engine that was chosen. */
   build: Build;
   /** The most threads that compute: 1 where the page is not cross-origin isolated. */

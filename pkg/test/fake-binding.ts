@@ -144,7 +144,13 @@ class FakeEngine implements Engine {
       weightBytes: 3_900_000,
       cacheType: this.#cacheType,
       cacheBytes: 1_572_864,
+      tensors: "token_embd.weight Q8_0 192 65536\nblk.0.ffn_up.weight Q8_0 192 2\n",
     };
+  }
+
+  tensor(name: string): Float32Array<ArrayBuffer> {
+    if (name !== "blk.0.ffn_up.weight") throw coded("argument", `this model has no matrix ${name}`);
+    return Float32Array.from({ length: 2 * 192 }, (_, idx) => idx);
   }
 
   tokenize(

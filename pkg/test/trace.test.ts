@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { compareTensors } from "../src/tensors.js";
 import { load } from "./pair.js";
 
 const argument = expect.objectContaining({ code: "argument" });
@@ -61,6 +62,26 @@ test("vectors are projected, and tokens have embeddings", async () => {
   const { model } = await load();
   expect(await model.project(new Float32Array(2 * 192))).toHaveLength(2 * 65_536);
   expect(await model.embeddings([1, 2])).toHaveLength(2 * 192);
+});
+
+test("matrices are listed, and one is read as floats", async () => {
+  const { model } = await load();
+  expect(model.tensors.map(({ name, format, columns, rows }) => [name, format, columns, rows])).toEqual([
+    ["token_embd.weight", "Q8_0", 192, 65_536],
+    ["blk.0.ffn_up.weight", "Q8_0", 192, 2],
+  ]);
+  expect(await model.tensor("blk.0.ffn_up.weight")).toHaveLength(2 * 192);
+  await expect(model.tensor("blk.9.ffn_up.weight")).rejects.toEqual(argument);
+  expect("tensors" in model.info).toBe(false);
+});
+
+test("what a tensor has lost of its original is a root mean square, a largest difference and a share", () => {
+  expect(compareTensors(Float32Array.of(1, 2, 3, 4), Float32Array.of(1, 2, 3, 4))).toEqual({ rmse: 0, largest: 0, relative: 0 });
+  const { rmse, largest, relative } = compareTensors(Float32Array.of(3, -4, 0, 2), Float32Array.of(3, -4, 0, 0));
+  expect([rmse, largest, relative]).toEqual([1, 2, 0.4]);
+  expect(compareTensors(Float32Array.of(1), Float32Array.of(0)).relative).toBe(Infinity);
+  expect(() => compareTensors(Float32Array.of(1), Float32Array.of(1, 2))).toThrow(argument);
+  expect(() => compareTensors(new Float32Array(), new Float32Array())).toThrow(argument);
 });
 
 test("a textbook's block is told step by step, each with its shape", async () => {

@@ -116,6 +116,15 @@ impl Model {
         self.layers.iter().find_map(in_layer).or_else(|| self.output.as_deref().filter(is_it))
     }
 
+    /// The matrix that the file calls so; not one that became floats, as norms and biases do.
+    pub fn tensor(&self, name: &str) -> Option<&Tensor> {
+        match name {
+            "token_embd.weight" => Some(&self.token_embd),
+            "position_embd.weight" => self.position_embd.as_ref(),
+            _ => self.linear(name_of(name)).map(|linear| &linear.weight),
+        }
+    }
+
     /// Bytes of memory that the matrices take, packed.
     pub fn weight_bytes(&self) -> usize {
         self.weight_bytes

@@ -2,7 +2,7 @@
 
 use super::{JsResult, Value, number, object, to_js_error, to_text};
 use crate::error::{Error, Result};
-use crate::gguf::Gguf;
+use crate::gguf::{Gguf, TensorInfo};
 use crate::model::{Adapter, KvCache, MAX_BATCH, Model};
 use crate::sampler::{DRY_BREAKERS, SamplerOptions};
 use crate::session::{Drafted, GenerateOptions, Generation, Overflow, Pooling, Session, Speculation, Step, StopReason};
@@ -39,6 +39,13 @@ fn info(session: &Session, tokenizer: &Tokenizer, gguf: &Gguf) -> JsValue {
         ("nFf", config.n_ff),
     ];
     properties.extend(counts.map(|(name, n)| (name, Number(n as f64))));
+    let matrices = gguf.tensors.iter().filter(|tensor| tensor.shape.get(1).is_some_and(|rows| *rows > 1));
+    let row = |tensor: &TensorInfo| {
+        let (name, format) = (&tensor.name, tensor.format.name());
+        format!("{name} {format} {} {}\n", tensor.shape[0], tensor.shape[1..].iter().product::<u64>())
+    };
+    let list: String = matrices.map(row).collect();
+    properties.push(("tensors", Text(&list)));
     for name in ["name", "license", "description", "author", "url"] {
         let text = gguf.metadata.str(&format!("general.{name}")).ok().flatten();
         properties.extend(text.map(|text| (name, Text(text))));

@@ -1,8 +1,8 @@
 //! What the page's worker asks of the pass beside texts: recordings, the logit lens, interventions.
 
-use super::{Engine, JsResult, to_js_error};
+use super::{Engine, JsResult, to_js_error, to_text};
 use crate::error::{Error, Result};
-use crate::inspect::{Block, Kept, Selection, trace};
+use crate::inspect::{Block, Kept, MAX_TRACED, Selection, trace};
 use crate::model::{Action, Intervention, Site};
 use js_sys::{Array, Float32Array, Uint32Array};
 use wasm_bindgen::prelude::*;
@@ -76,6 +76,26 @@ impl Engine {
     /// The logits that the last norm and the output head make of residual streams: n × nEmbd to n × nVocab.
     pub fn project(&mut self, x: &Float32Array) -> JsResult<Float32Array> {
         let mut work = || -> Result<Float32Array> { Ok(Float32Array::from(self.session()?.project(&x.to_vec())?)) };
+        work().map_err(to_js_error)
+    }
+
+    /// The floats that a matrix stands for, row after row, by its name in the file. They are copied once.
+    pub fn tensor(&mut self, name: &JsValue) -> JsResult<Float32Array> {
+        let mut work = || -> Result<Float32Array> {
+            let (name, model) = (to_text(name)?, self.session()?.model());
+            let none = || Error::Argument(format!("this model has no matrix {name}"));
+            let tensor = model.tensor(&name).ok_or_else(none)?;
+            let (n, columns) = (tensor.rows() * tensor.columns(), tensor.columns());
+            if n > MAX_TRACED {
+                return Err(Error::Limit(format!("{name} has {n} values, and {MAX_TRACED} are given at a time")));
+            }
+            let (all, mut row) = (Float32Array::new_with_length(n as u32), vec![0.0; columns]);
+            for i in 0..tensor.rows() {
+                tensor.row(i, &mut row);
+                all.subarray((i * columns) as u32, ((i + 1) * columns) as u32).copy_from(&row);
+            }
+            Ok(all)
+        };
         work().map_err(to_js_error)
     }
 

@@ -7,7 +7,7 @@ import { csv } from "../src/learn/export.js";
 import { attend, best, cut, divergence, habitsOf, pca, quantize, rms, softmax } from "../src/learn/numbers.js";
 import { strings } from "../src/learn/strings/index.js";
 import { caseOf, furthest, inputOf, STEPS, VARIANTS } from "../src/learn/textbook.js";
-import { anglesOf, turn, turning } from "../src/learn/turning.js";
+import { anglesOf, turn, type Turning, turning } from "../src/learn/turning.js";
 import { at, chromium, launch, press, Site, waitForText } from "./harness.js";
 
 const shots = process.env.SHOTS;
@@ -34,7 +34,7 @@ test("no string is asked for that is not there, and none is there for nothing", 
   const asked = [...source.matchAll(/\bt\("([\w.-]+)"/g), ...source.matchAll(/figure\(context, "([\w.-]+)"/g)].map(([, key]) => key as string);
   expect(asked.filter((key) => !(key in strings.en))).toEqual([]);
   const lessons = /^(tokens|vectors|positions|attention|block|choice|lens|who|speed|limits)\.(title|ask|note)$/;
-  const made = /^(habits|block\.step|bench\.compare|credit|attention)\./; // names that are put together
+  const made = /^(error|habits|block\.step|bench\.compare|credit|attention)\./; // names that are put together
   const unused = Object.keys(strings.en).filter((key) => !source.includes(`"${key}"`) && !lessons.test(key) && !made.test(key));
   expect(unused).toEqual([]);
 });
@@ -70,11 +70,22 @@ test("the way in which keys turn is found in them", () => {
     });
   for (const pair of [(idx: number) => [2 * idx, 2 * idx + 1] as [number, number], (idx: number) => [idx, idx + 4] as [number, number]]) {
     const keys = turned(pair);
-    const way = turning(keys);
-    expect(way?.pair(1)).toEqual(pair(1));
-    expect(anglesOf(keys, way as NonNullable<typeof way>).map((x) => Number(x.toFixed(4)))).toEqual(pairs);
+    const way = turning(keys) as Turning;
+    expect(way.pair(1)).toEqual(pair(1));
+    expect(anglesOf(keys, way).map((x) => Number(x.toFixed(4)))).toEqual(pairs);
   }
-  expect(turning([start, start, start])).toBeUndefined();
+  expect(turning([start, start, start])).toBe("still");
+  expect(turning([start, start.map((x) => x + 0.1), start.map((x) => x * 2)])).toBe("moved");
+  // The first two pairs of a part that is two fifths of the whole, as in phi2.
+  const part = (turning(Array.from({ length: 12 }, (_, at) => {
+    const key = Float32Array.from([...start, 0.7, -0.2]);
+    [0, 1].forEach((idx) => {
+      const [a, b] = [idx, idx + 2];
+      [key[a], key[b]] = turn([key[a] as number, key[b] as number], (pairs[idx] as number) * at) as [number, number];
+    });
+    return key;
+  })) as Turning);
+  expect([part.n, part.pair(1)]).toEqual([2, [1, 3]]);
 });
 
 test("the arithmetic of the figures", () => {

@@ -15,8 +15,12 @@ pub struct Browser {
     pub variable: &'static str,
     /// Names that it and its relatives go by.
     programs: &'static [&'static str],
-    mac_path: &'static str,
-    package: &'static str,
+    /// What else has to be on the search path.
+    beside: &'static [&'static str],
+    /// Where it stands if in no folder of the search path.
+    other_paths: &'static [&'static str],
+    /// The packages that have it and what drives it.
+    packages: &'static [&'static str],
 }
 
 /// Chromium, or Chrome.
@@ -24,8 +28,9 @@ pub const CHROMIUM: Browser = Browser {
     name: "Chromium",
     variable: "PAGELM_CHROMIUM",
     programs: &["chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome"],
-    mac_path: "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    package: "chromium",
+    beside: &[],
+    other_paths: &["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"],
+    packages: &["chromium"],
 };
 
 /// Firefox.
@@ -33,8 +38,19 @@ pub const FIREFOX: Browser = Browser {
     name: "Firefox",
     variable: "PAGELM_FIREFOX",
     programs: &["firefox", "firefox-esr"],
-    mac_path: "/Applications/Firefox.app/Contents/MacOS/firefox",
-    package: "firefox-esr",
+    beside: &[],
+    other_paths: &["/Applications/Firefox.app/Contents/MacOS/firefox"],
+    packages: &["firefox-esr"],
+};
+
+/// WebKit, as GTK has it: its driver, which starts the browser that its library brings, on a screen that nobody sees.
+pub const WEBKIT: Browser = Browser {
+    name: "WebKit",
+    variable: "PAGELM_WEBKIT",
+    programs: &["WebKitWebDriver"],
+    beside: &["Xvfb"],
+    other_paths: &[],
+    packages: &["webkit2gtk-driver", "xvfb"],
 };
 
 impl Browser {
@@ -52,29 +68,37 @@ impl Browser {
 
     /// What to do where there is none.
     pub fn how_to_get(&self) -> String {
-        let Browser { name, variable, package, .. } = self;
+        let Browser { name, variable, packages, .. } = self;
+        let packages = packages.join(" ");
         format!(
-            "{name} is missing: install it (on Debian: apt-get install --no-install-recommends {package}), or name its \
+            "{name} is missing: install it (on Debian: apt-get install --no-install-recommends {packages}), or name its \
              program in {variable}"
         )
     }
 
-    /// What its variable names, else the first of the known names on the search path.
+    /// What its variable names, else the first of the known names on the search path; `None` if something beside it lacks.
     fn find(&self) -> Option<PathBuf> {
         if let Some(path) = std::env::var_os(self.variable) {
             return Some(path.into());
         }
-        let search_path = std::env::var_os("PATH").unwrap_or_default();
-        let folders: Vec<PathBuf> = std::env::split_paths(&search_path).collect();
-        let on_path = self.programs.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-        on_path.chain([self.mac_path.into()]).find(|path| path.is_file())
+        if self.beside.iter().any(|name| on_path(name).is_none()) {
+            return None;
+        }
+        let known = self.programs.iter().find_map(|name| on_path(name));
+        known.or_else(|| self.other_paths.iter().map(PathBuf::from).find(|path| path.is_file()))
     }
 
     /// The recommended packages are left out: they are spelling dictionaries and desktop parts that no test needs.
     fn install(&self) -> Result<()> {
         shell::run(&mut apt_get(&["update"]))?;
-        shell::run(&mut apt_get(&["install", "-y", "--no-install-recommends", self.package]))
+        shell::run(apt_get(&["install", "-y", "--no-install-recommends"]).args(self.packages))
     }
+}
+
+/// A program in a folder of the search path.
+fn on_path(name: &str) -> Option<PathBuf> {
+    let search_path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&search_path).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 /// Only on Debian and its relatives, and only as root: nothing is ever asked.

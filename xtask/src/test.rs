@@ -1,10 +1,11 @@
 //! `cargo xtask test`: everything that runs the engine, from unit tests to real browsers.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::browser::{Browser, CHROMIUM, FIREFOX};
+use crate::browser::{Browser, CHROMIUM, FIREFOX, WEBKIT};
 use crate::stages::{Outcome, Stages};
 use crate::wasm::{self, TEST_TARGET, VARIANTS};
 use crate::{bench, node, paths, shell, train, web};
@@ -19,16 +20,24 @@ pub fn run() -> Result<()> {
         stages.run("TypeScript: pages", || test_script("www"));
         stages.run("TypeScript: benchmark", test_bench);
         stages.run_or_skip("browsers: Chromium and Firefox", || with_browsers(&[CHROMIUM, FIREFOX], test_browser));
+        stages.run_or_skip("browsers: WebKit", || with_browsers(&[WEBKIT], test_webkit));
     } else {
-        for name in
-            ["TypeScript: package", "TypeScript: pages", "TypeScript: benchmark", "browsers: Chromium and Firefox"]
-        {
+        for name in NEED_THE_PAGE {
             stages.blocked(name, "build of the page");
         }
     }
     stages.run_or_skip("Python: training code", train::unit_tests);
     stages.finish()
 }
+
+/// Stages that test what was built.
+const NEED_THE_PAGE: [&str; 5] = [
+    "TypeScript: package",
+    "TypeScript: pages",
+    "TypeScript: benchmark",
+    "browsers: Chromium and Firefox",
+    "browsers: WebKit",
+];
 
 /// Flags of Chromium that take processor features away, so that each lowering of the relaxed dot product is met.
 const RELAXED_LOWERINGS: [&str; 2] = ["", "--js-flags=--no-enable-avx-vnni"];
@@ -65,13 +74,24 @@ fn test_bench() -> Result<()> {
 }
 
 fn test_browser(browsers: &[PathBuf]) -> Result<()> {
+    let mut script = browser_script()?;
+    // WebKit has a stage of its own, for it is there on fewer machines.
+    script.args(["--", "--exclude", "test/webkit.test.ts"]);
+    shell::run(script.env(CHROMIUM.variable, &browsers[0]).env(FIREFOX.variable, &browsers[1]))
+}
+
+fn test_webkit(browsers: &[PathBuf]) -> Result<()> {
+    shell::run(browser_script()?.args(["--", "webkit"]).env(WEBKIT.variable, &browsers[0]))
+}
+
+/// The browser tests, with the native command, which is what the page is compared with.
+fn browser_script() -> Result<Command> {
     node::run_script("tests/browser", "check")?;
-    // The native command is what the page is compared with.
     shell::run(shell::cargo().args(["build", "--package", "pagelm-cli"]))?;
     let native = paths::target().join("debug").join(format!("pagelm{}", std::env::consts::EXE_SUFFIX));
     let mut script = node::script_command("tests/browser", "test");
-    script.env(CHROMIUM.variable, &browsers[0]).env(FIREFOX.variable, &browsers[1]);
-    shell::run(script.env("PAGELM_NATIVE", native))
+    script.env("PAGELM_NATIVE", native);
+    Ok(script)
 }
 
 /// Runs a test that needs browsers. Where one is missing, it is skipped; unattended, that is a failure.

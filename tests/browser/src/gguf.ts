@@ -3,7 +3,7 @@
  * @module
  */
 
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 
 /** A weight format: its number in the file, and how many bytes hold how many weights. */
 export interface Format {
@@ -12,6 +12,8 @@ export interface Format {
   blockBytes: number;
   /** Fills one block with random weights of about ±0.1. */
   fill(block: Buffer, random: () => number): void;
+  /** Fills every block, where otherwise a run of them is repeated. */
+  whole?: boolean;
 }
 
 const byte = (random: () => number) => Math.floor(random() * 256);
@@ -73,7 +75,9 @@ export type Value =
   | { str: string }
   | { strs: string[] }
   | { f32s: number[] }
-  | { i32s: number[] };
+  | { i32s: number[] }
+  | { bool: boolean }
+  | { bools: boolean[] };
 
 /** One tensor's row in the file. */
 export interface TensorRow {
@@ -144,6 +148,52 @@ export function llama(shape: Shape, format: Format, name = "random"): File {
   ]);
   return { magic: "GGUF", version: 3, metadata, tensors };
 }
+
+/** A recorded model in `tests/fixtures/models`: what its file holds, but for the weights, which are drawn anew. */
+interface Recorded {
+  architecture: string;
+  metadata: Record<string, number | string | boolean | boolean[]>;
+  /** Name, shape, the middle of its values, and how far they are from it at most. */
+  tensors: [name: string, shape: number[], around: number, size: number][];
+  fixed: Record<string, number[]>;
+}
+
+/** A model of an architecture that is recorded, with a vocabulary of `nVocab` pieces in place of its own. */
+export function recorded(name: string, nVocab = 400): File {
+  const path = new URL(`../../fixtures/models/${name}.json`, import.meta.url);
+  const { architecture, metadata: own, tensors, fixed } = JSON.parse(readFileSync(path, "utf8")) as Recorded;
+  const nOwn = tensors.find(([name]) => name === "token_embd.weight")?.[1][1];
+  const value = (key: string, found: Recorded["metadata"][string]): Value => {
+    if (typeof found === "string") return { str: found };
+    if (typeof found === "boolean") return { bool: found };
+    if (typeof found === "object") return { bools: found };
+    if (key.endsWith(".vocab_size")) return { u32: nVocab };
+    return Number.isInteger(found) && !FRACTIONS.test(key) ? { u32: found } : { f32: found };
+  };
+  const values = (list: readonly number[]): Format => {
+    let at = 0;
+    return { ...F32, fill: (block) => void block.writeFloatLE(list[at++] ?? 0) };
+  };
+  const drawn = (around: number, size: number): Format => ({ ...F32, fill: (block, random) => void block.writeFloatLE(around + (2 * random() - 1) * size) });
+  const ofVocab = /^(token_embd|output)\./;
+  return {
+    magic: "GGUF",
+    version: 3,
+    metadata: new Map<string, Value>([
+      ["general.architecture", { str: architecture }],
+      ["general.name", { str: name }],
+      ...Object.entries(own).map(([key, found]) => [key, value(key, found)] as const),
+      ...vocabulary(nVocab),
+    ]),
+    tensors: [
+      ...tensors.map(([name, shape, around, size]) => ({ name, shape: shape.map((n) => (ofVocab.test(name) && n === nOwn ? nVocab : n)), format: drawn(around, size) })),
+      ...Object.entries(fixed).map(([name, list]) => ({ name, shape: [list.length], format: values(list) })),
+    ],
+  };
+}
+
+/** Keys whose numbers may be whole by chance. */
+const FRACTIONS = /scale|capping|factor|freq_base|epsilon|bias|clamp/;
 
 function vocabulary(nVocab: number): [string, Value][] {
   const tokens = ["<unk>", "<s>", "</s>"];
@@ -223,6 +273,9 @@ function encode(value: Value): Buffer {
   const i32 = (n: number) => number(4, (b) => b.writeInt32LE(n));
   const str = (s: string) => Buffer.concat([u64(Buffer.byteLength(s)), Buffer.from(s)]);
   const array = (type: number, items: Buffer[]) => Buffer.concat([u32(9), u32(type), u64(items.length), ...items]);
+  const flag = (b: boolean) => Buffer.from([Number(b)]);
+  if ("bool" in value) return Buffer.concat([u32(7), flag(value.bool)]);
+  if ("bools" in value) return array(7, value.bools.map(flag));
   if ("u32" in value) return Buffer.concat([u32(4), u32(value.u32)]);
   if ("f32" in value) return Buffer.concat([u32(6), f32(value.f32)]);
   if ("str" in value) return Buffer.concat([u32(8), str(value.str)]);
@@ -231,17 +284,46 @@ function encode(value: Value): Buffer {
   return array(5, value.i32s.map(i32));
 }
 
+/** Blocks of a run: a prime number, so that no two rows of a small model are the same. */
+const RUN = 4093;
+
 /** The file's tensors one by one, as bytes: a run of random blocks, repeated where a tensor is larger than that. */
 function* data(file: File, random: () => number): Generator<Buffer> {
   for (const tensor of file.tensors) {
     const bytes = Buffer.alloc(align(tensorBytes(tensor)));
     const filled = tensorBytes(tensor);
-    const { blockBytes, fill } = tensor.format;
-    const runBytes = Math.min(filled, 4096 * blockBytes);
+    const { blockBytes, fill, whole } = tensor.format;
+    const runBytes = whole ? filled : Math.min(filled, RUN * blockBytes);
     for (let at = 0; at < runBytes; at += blockBytes) fill(bytes.subarray(at, at + blockBytes), random);
     for (let at = runBytes; at < filled; at += runBytes) bytes.copy(bytes, at, 0, Math.min(runBytes, filled - at));
     yield bytes;
   }
+}
+
+/** A llama model of Q8_0 matrices, as {@link toBytes} wrote it, with what they stand for in F32; `of` may change the values. */
+export function floats(file: File, bytes: Buffer, of: (x: number) => number): File {
+  const tensors = file.tensors;
+  let at = bytes.length - dataBytes(file);
+  return {
+    ...file,
+    tensors: tensors.map((tensor) => {
+      const begin = at;
+      at += align(tensorBytes(tensor));
+      if (tensor.format !== Q8_0) return tensor;
+      let idx = 0;
+      const fill = (block: Buffer) => {
+        const from = begin + Math.floor(idx / 32) * 34;
+        block.writeFloatLE(of(half(bytes.readUInt16LE(from)) * bytes.readInt8(from + 2 + (idx++ % 32))));
+      };
+      return { ...tensor, format: { ...F32, fill, whole: true } };
+    }),
+  };
+}
+
+/** The number that an f16 stands for. */
+function half(bits: number): number {
+  const [sign, exponent, fraction] = [bits >> 15, (bits >> 10) & 31, bits & 1023];
+  return (sign ? -1 : 1) * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
 }
 
 /** The whole file, in memory. */

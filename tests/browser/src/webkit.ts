@@ -8,13 +8,13 @@ import { existsSync } from "node:fs";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
-const DRIVER = "/usr/bin/WebKitWebDriver";
+const DRIVER = process.env["PAGELM_WEBKIT"] ?? "/usr/bin/WebKitWebDriver";
 const SCREEN = "/usr/bin/Xvfb";
 const BROWSERS = ["/usr/lib/x86_64-linux-gnu/webkit2gtk-4.1/MiniBrowser", "/usr/libexec/webkit2gtk-4.1/MiniBrowser"];
 const browser = BROWSERS.find((path) => existsSync(path));
 
-/** Whether this machine has it: Debian's webkit2gtk-driver, libwebkit2gtk-4.1-0 and xvfb. */
-export const hasWebkit = browser !== undefined && existsSync(DRIVER) && existsSync(SCREEN);
+/** Whether this machine has it: Debian's webkit2gtk-driver and xvfb. Where a driver is named, it has to be there. */
+export const hasWebkit = "PAGELM_WEBKIT" in process.env || (browser !== undefined && existsSync(DRIVER) && existsSync(SCREEN));
 
 /** A window of WebKit. */
 export class Webkit {
@@ -26,7 +26,7 @@ export class Webkit {
   }
 
   /**
-   * Starts it, on a screen of its own.
+   * Starts it, on a screen of its own: the driver in `PAGELM_WEBKIT`, else Debian's.
    *
    * # Errors
    * Where the driver does not answer, or refuses.

@@ -194,8 +194,43 @@ describe("how they look", () => {
       const empty = await page.$$eval("figure", (all) => all.filter((one) => (one as HTMLElement).offsetParent && one.querySelectorAll("tbody tr").length === 0).map((one) => (one as HTMLElement).dataset.testid));
       expect(empty, `${key}: figures without a table`).toEqual([]);
       await page.evaluate(axe);
-      const { violations } = (await page.evaluate("axe.run()")) as AxeResults;
-      expect(violations.map(({ id, nodes }) => `${key} ${id}: ${nodes[0]?.html}`)).toEqual([]);
+      for (const scheme of ["dark", "light"]) {
+        await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+        const { violations } = (await page.evaluate("axe.run()")) as AxeResults;
+        expect(violations.map(({ id, nodes }) => `${key} ${scheme} ${id}: ${nodes[0]?.html}`)).toEqual([]);
+      }
+    }
+  }, 400_000);
+
+  test("printed, a lesson is its text and its figures, whole and black on white", async () => {
+    await page.setViewport({ width: 718, height: 1000 }); // A4 with margins
+    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "dark" }]);
+    for (const key of LESSONS) {
+      await page.goto("about:blank");
+      await page.goto(`${server.demo}learn/index.html#lang=en&lesson=${key}`);
+      await page.waitForFunction(() => /\d/.test(document.querySelector("[data-testid=model]")?.textContent ?? ""));
+      await rest(page);
+      await page.emulateMediaType("print");
+      await page.evaluate(() => void dispatchEvent(new Event("beforeprint")));
+      const seen = await page.evaluate(() => {
+        const shows = (element: Element) => (element as HTMLElement).checkVisibility();
+        const right = (element: Element) => element.getBoundingClientRect().right;
+        return {
+          wide: [...document.querySelectorAll("svg, table, p")].filter((one) => shows(one) && right(one) > innerWidth + 1).map((one) => one.outerHTML.slice(0, 80)),
+          figures: [...document.querySelectorAll("figure svg")].filter(shows).length,
+          notes: [...document.querySelectorAll(".ask p")].filter(shows).length,
+          tools: [...document.querySelectorAll("button, .contents, .the-model")].filter(shows).length,
+          paper: getComputedStyle(document.body).backgroundColor,
+          ink: getComputedStyle(document.body).color,
+        };
+      });
+      expect(seen, key).toMatchObject({ wide: [], tools: 0, ink: "rgb(0, 0, 0)" });
+      expect(["rgb(255, 255, 255)", "rgba(0, 0, 0, 0)"]).toContain(seen.paper);
+      expect(seen.figures, key).toBeGreaterThan(0);
+      expect(seen.notes, key).toBeGreaterThan(0);
+      await page.screenshot({ path: join(artifacts, `learn-print-${key}.png`), fullPage: true });
+      await page.pdf({ path: join(artifacts, `learn-print-${key}.pdf`), format: "A4" });
+      await page.emulateMediaType("screen");
     }
   }, 300_000);
 });

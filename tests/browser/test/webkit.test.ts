@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as native from "../src/native.js";
+import { storyModel } from "../src/paths.js";
 import { Server } from "../src/server.js";
 import { hasWebkit, Webkit } from "../src/webkit.js";
 
@@ -17,6 +19,7 @@ const lessons = [
 ] as const;
 
 const TOLD = "return document.querySelector(`[data-testid='${arguments[0]}']`)?.innerText || ''";
+const PRESS = "document.querySelector(`[data-testid='${arguments[0]}']`).click()";
 const REST = "return !document.documentElement.hasAttribute('data-busy')";
 const SET = `const field = document.querySelector(\`[data-testid='\${arguments[0]}']\`);
   field.value = arguments[1];
@@ -33,6 +36,22 @@ describe.skipIf(!hasWebkit)("WebKit", () => {
     await webkit?.close();
     server?.stop();
   });
+
+  // Without relaxed SIMD, threads and files of its own: what Chromium and Firefox write with all of these, it writes too.
+  test("the demo page writes the native command's text", async () => {
+    const prompt = "Once upon a time there was a little fox";
+    await webkit.goto(server.demo);
+    await webkit.waitFor(`${TOLD.replace("return ", "const now = ")}; return /ready/i.test(now)`, 60_000, "status");
+    expect(await webkit.evaluate("return [typeof SharedArrayBuffer, typeof navigator.storage]")).toEqual(["undefined", "undefined"]);
+    await webkit.evaluate("const box = document.querySelector('#new-seed'); if (box.checked) box.click()");
+    for (const [field, value] of [["prompt", prompt], ["seed", "7"]] as const) await webkit.evaluate(SET, field, value);
+    await webkit.evaluate("const field = document.querySelector('#length'); field.value = 60; field.dispatchEvent(new Event('change', { bubbles: true })); field.dispatchEvent(new Event('input', { bubbles: true }))");
+    await webkit.evaluate(PRESS, "generate");
+    await webkit.waitFor(`${TOLD.replace("return ", "const now = ")}; return /done/i.test(now)`, 60_000, "status");
+    const text = await webkit.evaluate<string>("return document.querySelector(`[data-testid='output']`).textContent");
+    const report = await native.generate(storyModel, prompt, "--seed", "7", "--n-predict", "60");
+    expect(text).toBe(report.text);
+  }, 150_000);
 
   test.each(lessons)("%s: %s is told, and %s = %s moves it", async (lesson, told, control, value) => {
     await webkit.goto("about:blank");

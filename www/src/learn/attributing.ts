@@ -3,7 +3,7 @@ import { type Part, partsOf, type Speech, speechOf, sumOf } from "./attribution.
 import { asking } from "./cost.js";
 import { shown } from "./figure.js";
 import { headMap } from "./head-map.js";
-import { type Context, controls, figure, paragraph, piecesOf, textField, told, tokensOf } from "./lesson.js";
+import { type Context, controls, figure, paragraph, pieceOf, piecesOf, textField, told, tokensOf } from "./lesson.js";
 import { best, mean } from "./numbers.js";
 
 const MOST_TOKENS = 24;
@@ -50,6 +50,12 @@ export function creditMap({ info }: Pick<Model, "info">, { parts, said }: Credit
   return { heads, networks, attention, embedding, most, whole: heads.every((x) => x === undefined) };
 }
 
+/** What has to be said of these votes: that heads cannot be told apart, or that the votes do not make the logit. */
+export function caveatOf({ t }: Context, { logit, sum }: Credit, isWhole: boolean): string {
+  const bent = Math.abs(sum - logit) > 0.05 * Math.abs(logit) + 0.1;
+  return [isWhole ? t("credit.whole") : "", t(bent ? "credit.bent" : "credit.p2")].filter(Boolean).join(" ");
+}
+
 /** A number with its sign, as in a sum. */
 export const signed = (x: number) => `${x < 0 ? "−" : "+"}${Math.abs(x).toFixed(2)}`;
 
@@ -59,22 +65,24 @@ export function attributing(root: HTMLElement, context: Context, text: () => str
   const says = told("credit-told");
   const part = told("part-told");
   const map = figure(context, "credit.figure", "credit-figure");
+  const caveat = paragraph("");
   const word = textField(context, "target", t("credit.target"), "", () => read(), 1);
   const ask = asking(context, () => read());
-  root.append(paragraph(t("credit.p1")), controls(word.root), ask.root, says, map.root, part, paragraph(t("credit.p2")));
+  root.append(paragraph(t("credit.p1")), controls(word.root), ask.root, says, map.root, part, caveat);
   let [layer, column] = [-1, -1];
   const read = () =>
     run("credit", async (model, still) => {
       const tokens = await tokensOf(model, text(), MOST_TOKENS);
       if (tokens.length === 0 || !ask.pass(model, ...creditCost(model, tokens.length))) return;
       const position = Math.min(at(), tokens.length) - 1;
-      const [wanted] = word.get() === "" ? [] : await model.tokenize(word.get(), { addSpecial: false });
+      const wanted = word.get() === "" ? undefined : (await pieceOf(model, word.get()))?.token;
       const credit = await creditOf(model, tokens, position, wanted, still);
       if (!credit) return;
       const [from = "", to = ""] = (await piecesOf(model, [tokens[position] as number, credit.target])).map(shown);
       const values = creditMap(model, credit);
       const telling = t("credit.told", { from, to, logit: signed(credit.logit), sum: signed(credit.sum), embedding: signed(values.embedding) });
       says.textContent = telling;
+      caveat.textContent = caveatOf(context, credit, values.whole);
       const draw = () =>
         headMap(context, map, model, values.heads, {
           most: values.most,

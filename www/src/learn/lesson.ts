@@ -125,7 +125,13 @@ export function choose<T extends string>(context: Context, name: string, label: 
     field.value = to;
     context.state.set({ [name]: to });
   };
-  return { root: labelled(label, field), get: () => field.value as T, set };
+  /** Puts others in place of the options; what was chosen or stands in the address stays, if it is among them. */
+  const offer = (others: readonly (readonly [string, string])[]) => {
+    const wanted = context.state.text(name, field.value);
+    field.replaceChildren(...others.map(([value, text]) => make("option", text, { value })));
+    field.value = others.some(([value]) => value === wanted) ? wanted : (others[0]?.[0] ?? "");
+  };
+  return { root: labelled(label, field), get: () => field.value as T, set, offer };
 }
 
 /** A button that does something, with its label. */
@@ -174,9 +180,44 @@ export async function piecesOf(model: Model, tokens: ArrayLike<number>): Promise
   return Promise.all(Array.from(tokens, (token) => model.detokenize([token])));
 }
 
+/** What a reader is told in place of a figure. */
+export class Notice extends Error {
+  constructor(readonly key: StringKey) {
+    super(key);
+  }
+}
+
+/**
+ * The tokens of a text.
+ *
+ * # Errors
+ * A notice, where the vocabulary has no piece of it.
+ */
+async function allTokensOf(model: Model, text: string): Promise<Uint32Array> {
+  const tokens = await model.tokenize(text);
+  if (tokens.length === 0 && text !== "") throw new Notice("model.noPieces");
+  return tokens;
+}
+
 /** At most so many tokens of a text: what a figure has room for. */
 export async function tokensOf(model: Model, text: string, most: number): Promise<Uint32Array> {
-  return (await model.tokenize(text)).subarray(0, Math.min(most, model.info.nCtx));
+  return (await allTokensOf(model, text)).subarray(0, Math.min(most, model.info.nCtx));
+}
+
+/** The end of a text, so that `room` tokens can follow, or as many as half of a short context has. */
+export async function promptOf(model: Model, text: string, room: number): Promise<Uint32Array> {
+  const { nCtx } = model.info;
+  return (await allTokensOf(model, text)).slice(-(nCtx - Math.min(room, nCtx >> 1)));
+}
+
+/**
+ * The first token of a word within a text, and whether it is the whole word. Not as the word alone would be read: many
+ * vocabularies put a space before a text.
+ */
+export async function pieceOf(model: Model, word: string): Promise<{ token: number; isWhole: boolean } | undefined> {
+  const [text, from] = word.startsWith(" ") ? [`a${word}`, 1] : [word, 0];
+  const own = (await model.tokenRanges(text, { addSpecial: false })).filter(({ start, end }) => start >= from && end > from);
+  return own[0] && { token: own[0].token, isWhole: own.length === 1 };
 }
 
 export const percent = (p: number) => (p >= 0.0995 ? `${(100 * p).toFixed(0)} %` : `${(100 * p).toFixed(p >= 0.00095 ? 1 : 2)} %`);

@@ -1,13 +1,13 @@
-import { type Estimate, Model, type ModelInfo, type Progress } from "pagelm";
+import { type Estimate, Model, type ModelInfo, PageLmError, type Progress } from "pagelm";
 import { type BuiltinShelf, keyOf, listBuiltins } from "../builtins.js";
 import { make } from "../dom.js";
 import { formatBytes } from "../format.js";
 import { Library, type Shelf } from "../library.js";
-import type { Context } from "./lesson.js";
+import { type Context, Notice } from "./lesson.js";
 import type { State } from "./state.js";
 
 /** From here on it is said before it is tried that a page may not get the memory. */
-const BIG_BYTES = 1_500_000_000;
+export const BIG_BYTES = 1_500_000_000;
 /** Parameters from which on figures are slow enough to say so. */
 const MANY = 200_000_000;
 
@@ -62,8 +62,12 @@ export class ModelPanel {
   }
 
   fail(thrown: unknown): void {
-    if (thrown instanceof Error && thrown.name === "AbortError") return;
-    this.#tell(thrown instanceof Error ? thrown.message : String(thrown));
+    const code = thrown instanceof PageLmError ? thrown.code : undefined;
+    // A model is given up only when another has taken its place, and then all is drawn anew.
+    if (code === "aborted" || code === "disposed") return;
+    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    if (thrown instanceof Notice) this.#tell(this.#t?.(thrown.key));
+    else this.#tell(code && this.#t ? this.#t(`error.${code}`, { message }) : message);
   }
 
   show(t: Context["t"], state: State): void {

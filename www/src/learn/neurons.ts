@@ -1,4 +1,4 @@
-import type { Model } from "pagelm";
+import { type Model, PageLmError } from "pagelm";
 import { neuronsOf, speechOf } from "./attribution.js";
 import { choose, type Context, controls, figure, paragraph, piecesOf, slider, told } from "./lesson.js";
 import { shown } from "./figure.js";
@@ -45,7 +45,15 @@ export function neuronFigures(root: HTMLElement, context: Context, neuronName = 
     again();
   };
   const show = async (model: Model, { tokens, pieces }: Reading, layer: number, position: number) => {
-    const values = await activationsOf(model, tokens, layer);
+    const values = await activationsOf(model, tokens, layer).catch((thrown: unknown) => {
+      if (thrown instanceof PageLmError && thrown.code === "unsupported") return undefined;
+      throw thrown;
+    });
+    bars.root.hidden = text.root.hidden = values === undefined;
+    if (!values) {
+      says.textContent = t("neurons.none");
+      return;
+    }
     const n = values.length / tokens.length;
     neuron.limit(n);
     const at = (token: number, idx: number) => values[token * n + idx] as number;

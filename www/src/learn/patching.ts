@@ -30,6 +30,10 @@ export function patching(root: HTMLElement, context: Context): void {
         says.textContent = t("patch.unequal", { n, m: bad.length });
         return;
       }
+      if (good.every((token, idx) => token === bad[idx])) {
+        says.textContent = t("patch.same", { n });
+        return;
+      }
       if (!ask.pass(model, n * n * nLayer, n * nLayer)) return;
       const readsAs = async (tokens: Uint32Array) => {
         const { sites } = await model.trace(tokens, { sites: ["result_output"], positions: [n - 1] });

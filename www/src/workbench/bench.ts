@@ -1,8 +1,8 @@
 import { shown } from "../learn/figure.js";
 import { asking } from "../learn/cost.js";
-import { creditCost, signed } from "../learn/attributing.js";
+import { caveatOf, creditCost, signed } from "../learn/attributing.js";
 import { headMap } from "../learn/head-map.js";
-import { choose, type Context, controls, figure, paragraph, percent, piecesOf, press, textField, told } from "../learn/lesson.js";
+import { choose, type Context, controls, figure, paragraph, percent, pieceOf, piecesOf, press, textField, told } from "../learn/lesson.js";
 import { best, softmax } from "../learn/numbers.js";
 import { cell, type Part, type Spot } from "./cell.js";
 import { compare } from "./compare.js";
@@ -35,9 +35,10 @@ export function bench(root: HTMLElement, context: Context): void {
   const next = figure(context, "bench.next", "bench-next");
   const map = figure(context, "bench.map", "bench-map");
   const measure = choose(context, "measure", t("habits.which"), MEASURES.map((key) => [key, t(key === "credit" ? "bench.credit" : `habits.${key}`)] as const), () => look());
+  const caveat = paragraph("", "hint");
   const target = textField(context, "target", t("credit.target"), "", () => look(), 1);
   const ask = asking(context, () => look());
-  root.append(paragraph(t("bench.stripLead")), strip.root, next.root, paragraph(t("bench.mapLead")), controls(measure.root, target.root), ask.root, says, map.root);
+  root.append(paragraph(t("bench.stripLead")), strip.root, next.root, paragraph(t("bench.mapLead")), controls(measure.root, target.root), ask.root, says, map.root, caveat);
   const details = cell(root, context);
   const toggle = press(t("bench.toggle"), "toggle", () => beside.toggle(spot));
   const save = press(t("bench.saveAll"), "save-all", () => saveAll());
@@ -76,7 +77,7 @@ export function bench(root: HTMLElement, context: Context): void {
       await drawNext(now, position, probs);
       const { nLayer, nHead } = model.info;
       spot = { layer: Math.min(spot.layer, nLayer - 1), part: typeof spot.part === "number" ? Math.min(spot.part, nHead - 1) : spot.part };
-      const [wanted] = target.get() === "" ? [] : await model.tokenize(target.get(), { addSpecial: false });
+      const wanted = target.get() === "" ? undefined : (await pieceOf(model, target.get()))?.token;
       const goal = wanted ?? now.tokens[position + 1] ?? best(probs, 1)[0]?.token ?? 0;
       const isCredit = measure.get() === "credit";
       target.root.hidden = !isCredit;
@@ -89,6 +90,8 @@ export function bench(root: HTMLElement, context: Context): void {
       says.textContent = credit
         ? t("bench.creditTold", { from, to, logit: signed(credit.logit), share: percent(probs[goal] as number) })
         : t("bench.habitTold", { from, what: t(`habits.${measure.get() as Exclude<ReturnType<typeof measure.get>, "credit">}`) });
+      caveat.hidden = !credit;
+      if (credit) caveat.textContent = caveatOf(context, credit, values.whole);
       drawMap(goal);
       details(now, spot, position, values);
       toggle.hidden = spot.part === "stream";

@@ -1,7 +1,7 @@
 import type { Intervention, Model } from "pagelm";
 import { make } from "../dom.js";
 import { headMap } from "../learn/head-map.js";
-import { choose, type Context, controls, figure, paragraph, percent, piecesOf, press, textField, told } from "../learn/lesson.js";
+import { choose, type Context, controls, figure, paragraph, percent, piecesOf, press, promptOf, textField, told } from "../learn/lesson.js";
 import { shown } from "../learn/figure.js";
 import { best, cut, divergence, softmax } from "../learn/numbers.js";
 import type { Part, Spot } from "./cell.js";
@@ -117,7 +117,7 @@ export function compare(root: HTMLElement, context: Context, settings: () => Set
   /** The text with each of the settings, from the same place. */
   const writeBoth = () =>
     run("both", async (model) => {
-      const write = async (options: Settings) => (await model.generate(text() || " ", { ...options, maxTokens: 30 }).finish()).text;
+      const write = async (options: Settings) => (await model.generate(await promptOf(model, text() || " ", 30), { ...options, maxTokens: 30 }).finish()).text;
       one.textContent = `A: …${await write(settings())}`;
       two.textContent = `B: …${await write(how.get())}`;
     });

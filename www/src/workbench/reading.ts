@@ -7,7 +7,7 @@ import type { Intervention, Model } from "pagelm";
 import { during } from "../learn/attribution.js";
 import { creditMap, creditOf, type Credit } from "../learn/attributing.js";
 import { shown } from "../learn/figure.js";
-import { piecesOf } from "../learn/lesson.js";
+import { piecesOf, tokensOf } from "../learn/lesson.js";
 import { HABITS } from "../learn/head-map.js";
 import { softmax } from "../learn/numbers.js";
 
@@ -35,7 +35,7 @@ export interface Reading {
 
 /** Reads a text, with parts switched off or not. */
 export async function readText(model: Model, text: string, off: readonly Intervention[] = []): Promise<Reading | undefined> {
-  const all = await model.tokenize(text);
+  const all = await tokensOf(model, text, Infinity);
   const most = Math.min(MOST_TOKENS, model.info.nCtx);
   const tokens = all.length <= most ? all : Uint32Array.from([all[0] as number, ...all.subarray(all.length - most + 1)]);
   const n = tokens.length;
@@ -60,6 +60,8 @@ export interface Values {
   networks: readonly number[] | undefined;
   most: number;
   credit: Credit | undefined;
+  /** Whether a layer's heads cannot be told apart: each then has an even share of what they say together. */
+  whole: boolean;
 }
 
 /** What the heads are coloured by at one token. `undefined`: it is no longer wanted. */
@@ -70,7 +72,7 @@ export async function valuesOf(reading: Reading, position: number, target: numbe
     if (!credit) return undefined;
     const { heads, networks, attention, most, whole } = creditMap(model, credit);
     const shares = whole ? heads.map((_, idx) => (attention[Math.floor(idx / model.info.nHead)] ?? 0) / model.info.nHead) : heads;
-    return { heads: shares, networks, most, credit };
+    return { heads: shares, networks, most, credit, whole };
   }
   const n = tokens.length;
   const at = (row: Float32Array) => {
@@ -83,7 +85,7 @@ export async function valuesOf(reading: Reading, position: number, target: numbe
     const all = reading.weights(Math.floor(idx / nHead), idx % nHead);
     return at(all.subarray(position * n, position * n + position + 1));
   });
-  return { heads, networks: undefined, most: 1, credit: undefined };
+  return { heads, networks: undefined, most: 1, credit: undefined, whole: false };
 }
 
 /** The probabilities of what may come after a token. */

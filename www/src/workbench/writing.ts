@@ -1,5 +1,5 @@
 import { make } from "../dom.js";
-import { type Context, controls, press, slider, textField } from "../learn/lesson.js";
+import { type Context, controls, press, promptOf, slider, textField } from "../learn/lesson.js";
 
 /** How a next token is drawn. */
 export type Settings = Record<"temperature" | "topK" | "topP" | "minP" | "seed", number>;
@@ -36,7 +36,7 @@ export function writing(root: HTMLElement, context: Context, changed: () => void
   };
   const go = (maxTokens: number) =>
     run("write", async (model) => {
-      const report = await model.generate(text.value || " ", { ...how.get(), maxTokens }).finish();
+      const report = await model.generate(await promptOf(model, text.value || " ", maxTokens), { ...how.get(), maxTokens }).finish();
       before.push(text.value);
       put(text.value + report.text.replace(/\uFFFD$/, ""));
     });

@@ -1,10 +1,12 @@
 import { make } from "../../dom.js";
 import { shown } from "../figure.js";
-import { controls, figure, type Lesson, paragraph, percent, piecesOf, slider, textField, told } from "../lesson.js";
+import { controls, figure, type Lesson, paragraph, percent, piecesOf, promptOf, slider, textField, told } from "../lesson.js";
 import { best, cut, softmax } from "../numbers.js";
 
 /** How many pieces are drawn. */
 const N = 14;
+/** Tokens that show how a text would go on. */
+const N_ONWARD = 24;
 
 /** From vector to word. */
 export const choice: Lesson = {
@@ -45,14 +47,14 @@ export const choice: Lesson = {
     let pieces: string[] = [];
     const read = () =>
       run("choice", async (model) => {
-        const tokens = (await model.tokenize(field.get())).subarray(-Math.min(256, model.info.nCtx));
+        const tokens = (await promptOf(model, field.get(), N_ONWARD)).slice(-256);
         if (tokens.length === 0) return;
         const { sites } = await model.trace(tokens, { sites: ["result_output"], positions: [tokens.length - 1] });
         logits = sites.result_output?.data ?? new Float32Array();
         pieces = await piecesOf(model, best(logits, N).map(({ token }) => token));
         show();
         run("onward", async () => {
-          const { text } = await model.generate(tokens, { temperature: 0, maxTokens: 24 }).finish();
+          const { text } = await model.generate(tokens, { temperature: 0, maxTokens: N_ONWARD }).finish();
           onward.textContent = t("choice.onward", { text: text.trim() });
         });
       });

@@ -1,15 +1,14 @@
 import type { Model } from "pagelm";
 import { make } from "../../dom.js";
 import { shown } from "../figure.js";
-import { type Context, controls, figure, type Lesson, paragraph, percent, piecesOf, textField, told, tokensOf } from "../lesson.js";
+import { type Context, controls, figure, type Lesson, paragraph, percent, pieceOf, piecesOf, promptOf, textField, told, tokensOf } from "../lesson.js";
 import { softmax } from "../numbers.js";
 
 const MOST_TOKENS = 32;
 
-/** Of “ he” and “ she” after a sentence, the share of the first. */
-async function shareOfHe(model: Model, who: string): Promise<number> {
-  const tokens = await model.tokenize(`The ${who} said that`);
-  const [he = 0, she = 0] = await Promise.all([" he", " she"].map(async (word) => (await model.tokenize(word, { addSpecial: false }))[0] ?? 0));
+/** Of two pieces after a sentence, the share of the first. */
+async function shareOf(model: Model, who: string, he: number, she: number): Promise<number> {
+  const tokens = await tokensOf(model, `The ${who} said that`, MOST_TOKENS);
   const { sites } = await model.trace(tokens, { sites: ["result_output"], positions: [tokens.length - 1] });
   const probs = softmax(sites.result_output?.data ?? []);
   return (probs[he] ?? 0) / ((probs[he] ?? 0) + (probs[she] ?? 0) || 1);
@@ -25,8 +24,14 @@ function bias(root: HTMLElement, context: Context): void {
     run("bias", async (model) => {
       const list = people.get().split(/[,，、]/).map((who) => who.trim()).filter(Boolean).slice(0, 12);
       if (list.length === 0) return;
+      const [he, she] = [await pieceOf(model, " he"), await pieceOf(model, " she")];
+      bars.root.hidden = !he?.isWhole || !she?.isWhole;
+      if (!he?.isWhole || !she?.isWhole) {
+        says.textContent = t("limits.noPieces");
+        return;
+      }
       const shares: number[] = [];
-      for (const who of list) shares.push(await shareOfHe(model, who));
+      for (const who of list) shares.push(await shareOf(model, who, he.token, she.token));
       const rows = list.map((who, idx) => [who, percent(shares[idx] as number)] as const);
       says.textContent = t("limits.told", { low: percent(Math.min(...shares)), high: percent(Math.max(...shares)) });
       bars.bars(
@@ -100,7 +105,7 @@ export const limits: Lesson = {
     const button = make("button", t("limits.write"), { type: "button", className: "primary" });
     button.addEventListener("click", () =>
       run("fact", async (model) => {
-        const { text } = await model.generate(prompt.get(), { temperature: 0, maxTokens: 24 }).finish();
+        const { text } = await model.generate(await promptOf(model, prompt.get(), 24), { temperature: 0, maxTokens: 24 }).finish();
         answer.textContent = `${prompt.get()}${text}`;
       }),
     );

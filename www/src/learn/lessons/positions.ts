@@ -1,4 +1,4 @@
-import { type Context, check, controls, figure, type Lesson, numberTable, paragraph, slider, textField, told } from "../lesson.js";
+import { type Context, check, controls, figure, type Lesson, Notice, numberTable, paragraph, pieceOf, slider, textField, told } from "../lesson.js";
 import { shown } from "../figure.js";
 import { anglesOf, dotOf, turn, turning } from "../turning.js";
 
@@ -136,9 +136,8 @@ function own(root: HTMLElement, context: Context): void {
     run("own", async (model) => {
       const { nHead, nHeadKv, headDim, nCtx } = model.info;
       head.limit(nHead);
-      pair.limit(headDim / 2);
-      const [token] = await model.tokenize(word.get() || " ", { addSpecial: false });
-      if (token === undefined) return;
+      const token = (await pieceOf(model, word.get() || " "))?.token;
+      if (token === undefined) throw new Notice("model.noPieces");
       const n = Math.min(N_REPEATED, nCtx);
       const { sites } = await model.trace(new Uint32Array(n).fill(token), { sites: ["Qcur", "Kcur"], layers: [0] });
       const rowsOf = (site: "Qcur" | "Kcur", of: number) => {
@@ -148,16 +147,19 @@ function own(root: HTMLElement, context: Context): void {
       };
       const query = Math.min(head.get(), nHead) - 1;
       const [queries, keys] = [rowsOf("Qcur", query), rowsOf("Kcur", Math.floor((query * nHeadKv) / nHead))];
-      const way = turning(keys);
+      const found = turning(keys);
+      const way = typeof found === "string" ? undefined : found;
+      const nPairs = way?.n ?? Math.floor(headDim / 2);
+      pair.limit(nPairs);
       const piece = shown(await model.detokenize([token]));
       show = () => {
         const at = Math.min(far.get(), n - 1);
-        const i = Math.min(pair.get(), headDim / 2) - 1;
+        const i = Math.min(pair.get(), nPairs) - 1;
         const scores = Array.from({ length: n }, (_, distance) => dotOf(queries[n - 1] as Float32Array, keys[n - 1 - distance] as Float32Array) / Math.sqrt(headDim));
         const angles = way ? anglesOf(keys, way) : undefined;
         const degrees = ((angles?.[i] ?? 0) * 180) / Math.PI;
         const values = { piece, pair: i + 1, angle: degrees.toFixed(2), distance: at, score: (scores[at] ?? 0).toFixed(2), near: (scores[0] ?? 0).toFixed(2) };
-        const text = t(way ? "positions.ownTold" : "positions.ownNone", values);
+        const text = t(way ? "positions.ownTold" : found === "still" ? "positions.ownNone" : "positions.ownAdded", values);
         says.textContent = text;
         const [first, second] = way ? way.pair(i) : [2 * i, 2 * i + 1];
         const arrow = (row: Float32Array, label: string) => ({ label, x: row[first] ?? 0, y: row[second] ?? 0 });

@@ -2,6 +2,7 @@ import { formatBytes } from "../../format.js";
 import { asking } from "../cost.js";
 import { type Context, choose, controls, figure, type Lesson, paragraph, percent, press, slider, told } from "../lesson.js";
 import { quantize, rms } from "../numbers.js";
+import { losing } from "./loss.js";
 
 /** Tokens whose embeddings are rounded, as a sample of the model's weights. */
 const N_ROWS = 64;
@@ -21,10 +22,10 @@ function measuring(root: HTMLElement, context: Context): void {
   root.append(paragraph(t("speed.p1")), controls(length.root), button, ask.root, says, bars.root);
   const go = () =>
     run("speed", async (model) => {
-      const promptTokens = Math.min(length.get(), model.info.nCtx - 20);
+      const promptTokens = Math.max(Math.min(length.get(), model.info.nCtx - 20), 2);
       if (!ask.pass(model, 3 * promptTokens)) return;
       says.textContent = "…";
-      const { prefillTokensPerS, decodeTokensPerS } = await model.benchmark({ promptTokens, genTokens: 16 });
+      const { prefillTokensPerS, decodeTokensPerS } = await model.benchmark({ promptTokens, genTokens: Math.min(16, model.info.nCtx - promptTokens) });
       // Without a cache each token costs a pass over the whole text: a trace is one.
       const tokens = Uint32Array.from({ length: promptTokens }, (_, idx) => (idx * 7) % model.info.nVocab);
       const at = performance.now();
@@ -128,5 +129,6 @@ export const speed: Lesson = {
     measuring(root, context);
     cache(root, context);
     rounding(root, context);
+    losing(root, context);
   },
 };

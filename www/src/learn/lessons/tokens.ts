@@ -1,5 +1,5 @@
 import { make } from "../../dom.js";
-import { controls, figure, type Lesson, paragraph, textField, told } from "../lesson.js";
+import { controls, figure, type Lesson, Notice, paragraph, textField, told } from "../lesson.js";
 
 const sentences: readonly (readonly [string, string])[] = [
   ["English", "The cat sleeps in the sun."],
@@ -23,6 +23,7 @@ export const tokens: Lesson = {
       run("tokens", async (model) => {
         const bytes = new TextEncoder().encode(field.get());
         const ranges = await model.tokenRanges(field.get(), { addSpecial: false });
+        if (ranges.length === 0 && bytes.length > 0) throw new Notice("model.noPieces");
         list.replaceChildren(
           ...ranges.slice(0, 400).map(({ token, start, end }) => {
             const part = bytes.subarray(start, end);

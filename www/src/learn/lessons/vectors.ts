@@ -1,6 +1,6 @@
 import type { Model } from "pagelm";
 import { shown } from "../figure.js";
-import { controls, figure, type Lesson, paragraph, piecesOf, textField, told } from "../lesson.js";
+import { controls, figure, type Lesson, Notice, paragraph, pieceOf, piecesOf, textField, told } from "../lesson.js";
 import { best, cosine, pca } from "../numbers.js";
 
 /** How much of a vocabulary is looked through. */
@@ -31,8 +31,9 @@ export const vectors: Lesson = {
     root.append(paragraph(t("vectors.p1")), controls(field.root), says, bars.root, map.root, last);
     const show = () =>
       run("vectors", async (model) => {
-        const [id] = await model.tokenize(field.get(), { addSpecial: false });
-        if (id === undefined) return;
+        if (field.get() === "") return;
+        const id = (await pieceOf(model, field.get()))?.token;
+        if (id === undefined) throw new Notice("model.noPieces");
         const table = await tableOf(model);
         const own = table[id] ?? (await model.embeddings([id]));
         const similar = table.map((row, idx) => (idx === id ? -1 : cosine(row, own)));

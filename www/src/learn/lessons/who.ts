@@ -4,7 +4,7 @@ import { during } from "../attribution.js";
 import { asking } from "../cost.js";
 import { shown } from "../figure.js";
 import { headMap } from "../head-map.js";
-import { type Context, controls, figure, type Lesson, paragraph, percent, piecesOf, slider, textField, told, tokensOf } from "../lesson.js";
+import { type Context, controls, figure, type Lesson, paragraph, percent, piecesOf, promptOf, slider, textField, told, tokensOf } from "../lesson.js";
 import { best, divergence, softmax } from "../numbers.js";
 import { patching } from "../patching.js";
 
@@ -119,8 +119,8 @@ function steering(root: HTMLElement, context: Context): void {
         return mean;
       };
       const [to, from] = [await meanOf(toward.get()), await meanOf(away.get())];
-      const text = context.state.text("text", t("text.default"));
-      const go = async () => (await model.generate(text, { temperature: 0, maxTokens: 24 }).finish()).text;
+      const prompt = await promptOf(model, context.state.text("text", t("text.default")), 24);
+      const go = async () => (await model.generate(prompt, { temperature: 0, maxTokens: 24 }).finish()).text;
       plain.textContent = t("who.plain", { text: await go() });
       const add = to.map((x, idx) => (x - (from[idx] as number)) * strength.get());
       steered.textContent = t("who.steered", { text: await during(model, [{ site: "l_out", layer, add }], go) });
@@ -134,16 +134,17 @@ function induction(root: HTMLElement, context: Context): void {
   const map = figure(context, "who.induction", "induction-figure");
   root.append(paragraph(t("who.p3")), says, map.root);
   run("induction", async (model) => {
-    const { nVocab, nLayer, nHead } = model.info;
-    const some = Array.from({ length: N_REPEATED }, (_, idx) => Math.floor(nVocab * (0.1 + 0.85 * ((idx * 0.618_034 + 0.3) % 1))));
+    const { nVocab, nLayer, nHead, nCtx } = model.info;
+    const half = Math.min(N_REPEATED, nCtx >> 1);
+    const some = Array.from({ length: half }, (_, idx) => Math.floor(nVocab * (0.1 + 0.85 * ((idx * 0.618_034 + 0.3) % 1))));
     const tokens = Uint32Array.from([...some, ...some]);
     const n = tokens.length;
     const { sites } = await model.trace(tokens, { sites: ["kq_soft_max"] });
     const weights = sites.kq_soft_max?.data ?? new Float32Array();
     const scores = Array.from({ length: nLayer * nHead }, (_, idx) => {
       let sum = 0;
-      for (let at = N_REPEATED; at < n; at += 1) sum += weights[(idx * n + at) * n + at - N_REPEATED + 1] as number;
-      return sum / N_REPEATED;
+      for (let at = half; at < n; at += 1) sum += weights[(idx * n + at) * n + at - half + 1] as number;
+      return sum / half;
     });
     const at = scores.indexOf(Math.max(...scores));
     const score = scores[at] ?? 0;
