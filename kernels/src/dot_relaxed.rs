@@ -20,14 +20,14 @@ use crate::activation::Activation;
 use crate::gemm::{add_tile, gemm_short};
 use crate::gemm_bytes::{NarrowMany, WideMany, gemm_bytes};
 use crate::lanes::I4;
-use crate::matmul::quant_tile;
+use crate::matmul::{quant_pair, quant_tile};
 use crate::packed::{QuantBlock, Quants, Rows, Unpack};
 use crate::submatrix::Submatrix;
 use core::arch::wasm32::*;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-pub use super::simd128::plain_tile;
+pub use super::simd128::{plain_tile, plain_tile_pair};
 
 pub const BUILD: &str = "relaxed";
 
@@ -73,6 +73,18 @@ pub fn tile<B: QuantBlock, const N: usize>(w: &[B], x: [&[Activation]; N]) -> [R
     match FLIP.load(Ordering::Relaxed) {
         NARROW => quant_tile(Narrow, w, x),
         flip => quant_tile(Wide { flip }, w, x),
+    }
+}
+
+/// Twice eight rows times one input.
+#[inline(always)]
+pub fn tile_pair<B: QuantBlock>(w: [&[B]; 2], x: &[Activation]) -> [Rows; 2] {
+    match FLIP.load(Ordering::Relaxed) {
+        NARROW => quant_pair(Narrow, w, x),
+        flip => w.map(|w| {
+            let [sums] = quant_tile(Wide { flip }, w, [x]);
+            sums
+        }),
     }
 }
 

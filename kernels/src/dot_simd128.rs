@@ -3,7 +3,7 @@
 use super::{Dot, Sums};
 use crate::activation::Activation;
 use crate::lanes::I4;
-use crate::matmul::quant_tile;
+use crate::matmul::{quant_pair, quant_tile};
 use crate::packed::{QuantBlock, Rows};
 use core::arch::wasm32::*;
 
@@ -22,13 +22,19 @@ mod only {
         is_right()
     }
 
-    pub use super::plain_tile as tile;
+    pub use super::{plain_tile as tile, plain_tile_pair as tile_pair};
 }
 
 /// Eight rows times `N` inputs.
 #[inline(always)]
 pub fn plain_tile<B: QuantBlock, const N: usize>(w: &[B], x: [&[Activation]; N]) -> [Rows; N] {
     quant_tile(Simd128, w, x)
+}
+
+/// Twice eight rows times one input.
+#[inline(always)]
+pub fn plain_tile_pair<B: QuantBlock>(w: [&[B]; 2], x: &[Activation]) -> [Rows; 2] {
+    quant_pair(Simd128, w, x)
 }
 
 #[derive(Clone, Copy)]

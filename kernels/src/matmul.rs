@@ -31,6 +31,9 @@ trait Layout: Pod {
     /// Eight rows (`w`: one group, all columns) times `N` inputs of that many columns.
     fn tile<const N: usize>(w: &[Self], x: [&[Self::Input]; N]) -> [Rows; N];
 
+    /// Twice eight rows times one input.
+    fn pair(w: [&[Self]; 2], x: &[Self::Input]) -> [Rows; 2];
+
     /// All rows times fewer inputs than [`FEW`].
     fn few(out: &mut Submatrix<'_>, w: &[Self], x: &[Self::Input], row_len: usize);
 
@@ -39,12 +42,17 @@ trait Layout: Pod {
 }
 
 macro_rules! layouts {
-    ($($matmul:ident: $layout:ty, $input:ty => $tile:path, $few:path, $many:path);+ $(;)?) => {$(
+    ($($matmul:ident: $layout:ty, $input:ty => $tile:path, $pair:path, $few:path, $many:path);+ $(;)?) => {$(
         impl Layout for $layout {
             type Input = $input;
             #[inline(always)]
             fn tile<const N: usize>(w: &[Self], x: [&[$input]; N]) -> [Rows; N] {
                 $tile(w, x)
+            }
+
+            #[inline(always)]
+            fn pair(w: [&[$layout]; 2], x: &[$input]) -> [Rows; 2] {
+                $pair(w, x)
             }
 
             #[inline(always)]
@@ -70,15 +78,15 @@ macro_rules! layouts {
 }
 
 layouts! {
-    matmul_q8: Q8x8, Activation => dot::tile, by_twos, dot::many;
-    matmul_q4: Q4x8, Activation => dot::tile, by_twos, dot::many;
-    matmul_q4k: Q4Kx8, Activation => dot::tile, by_ones, dot::many;
-    matmul_q5k: Q5Kx8, Activation => dot::tile, by_ones, dot::many;
-    matmul_q6k: Q6Kx8, Activation => dot::tile, by_ones, dot::many;
-    matmul_q4t: Q4Tx8, Activation => dot::plain_tile, by_ones, by_ones;
-    matmul_f32: [f32; 8], f32 => float_tile, by_fours, by_fours;
-    matmul_f16: F16x8, f32 => float_tile, by_fours, by_fours;
-    matmul_bf16: Bf16x8, f32 => float_tile, by_fours, by_fours;
+    matmul_q8: Q8x8, Activation => dot::tile, dot::tile_pair, by_twos, dot::many;
+    matmul_q4: Q4x8, Activation => dot::tile, dot::tile_pair, by_twos, dot::many;
+    matmul_q4k: Q4Kx8, Activation => dot::tile, dot::tile_pair, by_ones, dot::many;
+    matmul_q5k: Q5Kx8, Activation => dot::tile, dot::tile_pair, by_ones, dot::many;
+    matmul_q6k: Q6Kx8, Activation => dot::tile, dot::tile_pair, by_ones, dot::many;
+    matmul_q4t: Q4Tx8, Activation => dot::plain_tile, dot::plain_tile_pair, by_ones, by_ones;
+    matmul_f32: [f32; 8], f32 => float_tile, float_pair, by_fours, by_fours;
+    matmul_f16: F16x8, f32 => float_tile, float_pair, by_fours, by_fours;
+    matmul_bf16: Bf16x8, f32 => float_tile, float_pair, by_fours, by_fours;
 }
 
 /// Multiplies a packed matrix with T inputs; see [`matmul_f32`] and its like for the shapes.
@@ -113,32 +121,42 @@ fn by_fours<L: Layout>(out: &mut Submatrix<'_>, w: &[L], x: &[L::Input], row_len
 /// Multiplies in tiles of `N` inputs, and the inputs that are left one by one.
 #[inline(always)]
 fn by_tiles<L: Layout, const N: usize>(out: &mut Submatrix<'_>, w: &[L], x: &[L::Input], row_len: usize) {
-    tiles(out, x.len() / row_len, N, &|group, first, n, sums| {
-        let w = &w[group * row_len..][..row_len];
-        if n == N {
-            sums[..N].copy_from_slice(&L::tile::<N>(w, inputs(x, first, row_len)));
+    tiles(out, x.len() / row_len, N, &|groups, first, n, sums| {
+        let w = groups.map(|group| &w[group * row_len..][..row_len]);
+        if N > 1 && n == N {
+            for (sums, w) in sums.iter_mut().zip(w) {
+                sums[..N].copy_from_slice(&L::tile::<N>(w, inputs(x, first, row_len)));
+            }
         } else {
-            [sums[0]] = L::tile::<1>(w, inputs(x, first, row_len));
+            let pair = L::pair(w, &x[first * row_len..][..row_len]);
+            (sums[0][0], sums[1][0]) = (pair[0], pair[1]);
         }
     });
 }
 
-/// Computes group `.0` for `.2` inputs from number `.1` on.
-type TileWork<'a> = dyn Fn(usize, usize, usize, &mut [Rows; WIDEST]) + 'a;
+/// Computes the groups `.0` for `.2` inputs from number `.1` on.
+type TileWork<'a> = dyn Fn([usize; 2], usize, usize, &mut [[Rows; WIDEST]; 2]) + 'a;
 
 /// Has `tile` compute each group of eight rows for each `n` of the inputs, and for those that are left one by one. This loop
 /// is there once for all layouts.
+///
+/// Two groups are computed at a time, one in the first half of the rows and one in the second: memory is read faster in two
+/// streams, if these are some pages apart. Of an odd number the last group is computed twice.
 #[inline(never)]
 fn tiles(out: &mut Submatrix<'_>, n_inputs: usize, n: usize, tile: &TileWork<'_>) {
-    let mut sums = [[F4::splat(0.0); 2]; WIDEST];
+    let mut sums = [[[F4::splat(0.0); 2]; WIDEST]; 2];
     let rows = out.n_columns();
-    for columns in (0..rows).step_by(8).map(|first| first..rows.min(first + 8)) {
+    let groups = rows.div_ceil(8);
+    let half = groups.div_ceil(2);
+    for pair in (0..half).map(|group| [group, (group + half).min(groups - 1)]) {
         let mut first = 0;
         while first < n_inputs {
             let n = if n_inputs - first < n { 1 } else { n };
-            tile(columns.start / 8, first, n, &mut sums);
-            for (i, sums) in sums[..n].iter().enumerate() {
-                store(&mut out.row(first + i)[columns.clone()], *sums);
+            tile(pair, first, n, &mut sums);
+            for (group, sums) in pair.iter().zip(&sums) {
+                for (i, sums) in sums[..n].iter().enumerate() {
+                    store(&mut out.row(first + i)[group * 8..rows.min(group * 8 + 8)], *sums);
+                }
             }
             first += n;
         }
@@ -159,6 +177,25 @@ pub(crate) fn quant_tile<D: Dot, B: QuantBlock, const N: usize>(dot: D, w: &[B],
         block.accumulate(dot, x.map(|x| &x[k]), &mut sums);
     }
     sums
+}
+
+/// Twice eight rows of quants times one input: a block of the one, then a block of the other.
+#[inline(never)]
+pub(crate) fn quant_pair<D: Dot, B: QuantBlock>(dot: D, [v, w]: [&[B]; 2], x: &[Activation]) -> [Rows; 2] {
+    let mut sums = [[[F4::splat(0.0); 2]]; 2];
+    for ((v, w), x) in v.iter().zip(w).zip(x) {
+        v.accumulate(dot, [x], &mut sums[0]);
+        w.accumulate(dot, [x], &mut sums[1]);
+    }
+    sums.map(|[sums]| sums)
+}
+
+#[inline(always)]
+fn float_pair<B: FloatBlock>(w: [&[B]; 2], x: &[f32]) -> [Rows; 2] {
+    w.map(|w| {
+        let [sums] = float_tile(w, [x]);
+        sums
+    })
 }
 
 /// Each block of 32 products is summed from zero, in order, and then added: blocks do not wait for one another.
