@@ -12,8 +12,8 @@
 //!   floats k 0: row 0 … row 7 │ k 1: row 0 … row 7 │ …   (f32, f16 or bf16)
 //! ```
 //!
-//! One column step of four rows fills 16 bytes, so a dot product needs no horizontal sum, and a matrix is read as one
-//! sequential stream.
+//! One column step of four rows fills 16 bytes, so a dot product needs no horizontal sum, and each half of a matrix is read as
+//! one sequential stream.
 
 use crate::activation::Activation;
 use crate::dot::{Dot, Sums};
