@@ -49,7 +49,7 @@ export interface Outcome {
 
 /** The prompt whose first token is waited for, and those of the warm-up. */
 const FIRST_PROMPT = 16;
-const WARM_UP = { prompt: 32, decode: 8, ms: 400 };
+const WARM_UP = { prompt: 32, decode: 8, ms: 1500 };
 /** Decoding is cut short where it would take longer than this. */
 const DECODE_MS = 4000;
 const MIN_DECODED = 16;
@@ -89,7 +89,10 @@ async function start(load: Load, job: Job, prompts: Prompts, samples: Measured[]
   return engine;
 }
 
-/** Browsers compile a module twice, quickly and then well, and the second only once it was used. Returns the last. */
+/**
+ * Browsers compile a module twice, quickly and then well, and the second only once it was used, on a core that a second thread
+ * would have: engines become faster for a second. Returns the last.
+ */
 async function warmUp(engine: Engine, prompts: Prompts): Promise<Timed> {
   const begun = performance.now();
   for (;;) {

@@ -42,4 +42,4 @@ mod simd128;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
 use simd128 as build;
 
-pub(crate) use build::{BUILD, choose, many, plain_tile, tile};
+pub(crate) use build::{BUILD, choose, many, plain_tile_pair, tile_pair};

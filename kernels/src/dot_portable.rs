@@ -4,7 +4,7 @@ use super::{Dot, Sums};
 use crate::activation::Activation;
 pub(crate) use crate::gemm::gemm_short as many;
 use crate::lanes::I4;
-use crate::matmul::quant_tile;
+use crate::matmul::quant_pair;
 use crate::packed::{QuantBlock, Rows};
 
 pub const BUILD: &str = "portable";
@@ -14,13 +14,13 @@ pub fn choose(is_right: impl Fn() -> bool) -> bool {
     is_right()
 }
 
-/// Eight rows times `N` inputs.
+/// Twice eight rows times one input.
 #[inline(always)]
-pub fn tile<B: QuantBlock, const N: usize>(w: &[B], x: [&[Activation]; N]) -> [Rows; N] {
-    quant_tile(Portable, w, x)
+pub fn tile_pair<B: QuantBlock>(w: [&[B]; 2], x: &[Activation]) -> [Rows; 2] {
+    quant_pair(Portable, w, x)
 }
 
-pub use tile as plain_tile;
+pub use tile_pair as plain_tile_pair;
 
 #[derive(Clone, Copy)]
 struct Portable;

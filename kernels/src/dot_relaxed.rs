@@ -20,14 +20,14 @@ use crate::activation::Activation;
 use crate::gemm::{add_tile, gemm_short};
 use crate::gemm_bytes::{NarrowMany, WideMany, gemm_bytes};
 use crate::lanes::I4;
-use crate::matmul::quant_tile;
-use crate::packed::{QuantBlock, Quants, Rows, Unpack};
+use crate::matmul::{quant_pair, quant_tile};
+use crate::packed::{QuantBlock, Quants, Rows, Unpack, both};
 use crate::submatrix::Submatrix;
 use core::arch::wasm32::*;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-pub use super::simd128::plain_tile;
+pub use super::simd128::plain_tile_pair;
 
 pub const BUILD: &str = "relaxed";
 
@@ -67,12 +67,12 @@ fn probe_relaxed_dot() -> Option<u8> {
     }
 }
 
-/// Eight rows times `N` inputs.
+/// Twice eight rows times one input.
 #[inline(always)]
-pub fn tile<B: QuantBlock, const N: usize>(w: &[B], x: [&[Activation]; N]) -> [Rows; N] {
+pub fn tile_pair<B: QuantBlock>(w: [&[B]; 2], x: &[Activation]) -> [Rows; 2] {
     match FLIP.load(Ordering::Relaxed) {
-        NARROW => quant_tile(Narrow, w, x),
-        flip => quant_tile(Wide { flip }, w, x),
+        NARROW => quant_pair(Narrow, w, x),
+        flip => w.map(|w| quant_tile(Wide { flip }, w, x)),
     }
 }
 
@@ -109,9 +109,9 @@ impl Dot for Wide {
     fn bytes<const N: usize>(self, w: &[[u8; 32]; 8], x: [&Activation; N]) -> [Sums; N] {
         let mut sums = x.map(|x| [i32x4_splat(-i32::from(self.flip) * x.sum()); 2]);
         for (step, w) in w.iter().enumerate() {
-            add_wide(&mut sums, load(w).map(|w| v128_xor(w, u8x16_splat(self.flip))), x, step);
+            add_wide(&mut sums, both(load(w), |w| v128_xor(w, u8x16_splat(self.flip))), x, step);
         }
-        sums.map(|sums| sums.map(I4))
+        sums.map(|sums| both(sums, I4))
     }
 
     #[inline(always)]
@@ -122,7 +122,7 @@ impl Dot for Wide {
             add_wide(&mut sums, low, x, 2 * pair);
             add_wide(&mut sums, high, x, 2 * pair + 1);
         }
-        sums.map(|sums| sums.map(I4))
+        sums.map(|sums| both(sums, I4))
     }
 
     #[inline(always)]
@@ -134,7 +134,7 @@ impl Dot for Wide {
                 add_wide(&mut sums, w, x, 2 * pair + i);
             }
         }
-        sums.map(|sums| sums.map(I4))
+        sums.map(|sums| both(sums, I4))
     }
 
     #[inline(always)]
@@ -143,7 +143,7 @@ impl Dot for Wide {
         for (step, w) in w.iter().enumerate() {
             add_wide(&mut sums, load(w), x, 4 * half + step);
         }
-        sums.map(|sums| sums.map(I4))
+        sums.map(|sums| both(sums, I4))
     }
 
     #[inline(always)]
@@ -183,7 +183,7 @@ impl Dot for Narrow {
         }
         core::array::from_fn(|n| {
             let start = i32x4_splat(-OFFSET * x[n].sum());
-            sums[n].map(|sums| I4(i32x4_add(start, i32x4_extadd_pairwise_i16x8(sums))))
+            both(sums[n], |sums| I4(i32x4_add(start, i32x4_extadd_pairwise_i16x8(sums))))
         })
     }
 
@@ -202,7 +202,7 @@ impl Dot for Narrow {
             }
             widen(&mut sums, short);
         }
-        sums.map(|sums| sums.map(I4))
+        sums.map(|sums| both(sums, I4))
     }
 
     /// Two steps of two products each stay within 2 · 2 · 127 · 63 = 32,004.
@@ -215,7 +215,7 @@ impl Dot for Narrow {
             add_narrow(&mut short, load(&w[1]), x, 4 * half + 2 * two + 1);
             widen(&mut sums, short);
         }
-        sums.map(|sums| sums.map(I4))
+        sums.map(|sums| both(sums, I4))
     }
 
     #[inline(always)]
@@ -254,6 +254,6 @@ fn four(x: &Activation, step: usize) -> v128 {
 /// The low and the high nibbles of 32 bytes.
 #[inline(always)]
 fn nibbles(w: &[u8; 32]) -> [[v128; 2]; 2] {
-    let [a, b] = load(w).map(simd128::nibbles);
+    let [a, b] = both(load(w), simd128::nibbles);
     [[a[0], b[0]], [a[1], b[1]]]
 }

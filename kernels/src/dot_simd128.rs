@@ -3,8 +3,8 @@
 use super::{Dot, Sums};
 use crate::activation::Activation;
 use crate::lanes::I4;
-use crate::matmul::quant_tile;
-use crate::packed::{QuantBlock, Rows};
+use crate::matmul::quant_pair;
+use crate::packed::{QuantBlock, Rows, both};
 use core::arch::wasm32::*;
 
 #[cfg(not(target_feature = "relaxed-simd"))]
@@ -22,13 +22,13 @@ mod only {
         is_right()
     }
 
-    pub use super::plain_tile as tile;
+    pub use super::plain_tile_pair as tile_pair;
 }
 
-/// Eight rows times `N` inputs.
+/// Twice eight rows times one input.
 #[inline(always)]
-pub fn plain_tile<B: QuantBlock, const N: usize>(w: &[B], x: [&[Activation]; N]) -> [Rows; N] {
-    quant_tile(Simd128, w, x)
+pub fn plain_tile_pair<B: QuantBlock>(w: [&[B]; 2], x: &[Activation]) -> [Rows; 2] {
+    quant_pair(Simd128, w, x)
 }
 
 #[derive(Clone, Copy)]
@@ -45,7 +45,7 @@ impl Dot for Simd128 {
             for (step, w) in w.iter().enumerate() {
                 add_step(&mut sums, load(w), x, step);
             }
-            sums.map(close)
+            both(sums, close)
         })
     }
 
@@ -54,11 +54,11 @@ impl Dot for Simd128 {
         x.map(|x| {
             let mut sums = start(-OFFSET * x.sum());
             for (pair, w) in w.iter().enumerate() {
-                let [a, b] = load(w).map(nibbles);
+                let [a, b] = both(load(w), nibbles);
                 add_step(&mut sums, [a[0], b[0]], x, 2 * pair);
                 add_step(&mut sums, [a[1], b[1]], x, 2 * pair + 1);
             }
-            sums.map(close)
+            both(sums, close)
         })
     }
 
@@ -72,7 +72,7 @@ impl Dot for Simd128 {
                 add_step(&mut sums, low, x, 2 * pair);
                 add_step(&mut sums, up, x, 2 * pair + 1);
             }
-            sums.map(close)
+            both(sums, close)
         })
     }
 
@@ -83,7 +83,7 @@ impl Dot for Simd128 {
             for (step, w) in w.iter().enumerate() {
                 add_step(&mut sums, load(w), x, 4 * half + step);
             }
-            sums.map(close)
+            both(sums, close)
         })
     }
 
@@ -94,11 +94,11 @@ impl Dot for Simd128 {
         x.map(|x| {
             let mut sums = start(0);
             for (pair, w) in w.iter().enumerate() {
-                let [a, b] = load(w).map(|w| nibbles(w).map(|codes| i8x16_swizzle(table, codes)));
+                let [a, b] = both(load(w), |w| both(nibbles(w), |codes| i8x16_swizzle(table, codes)));
                 add_step(&mut sums, [a[0], b[0]], x, 4 * half + 2 * pair);
                 add_step(&mut sums, [a[1], b[1]], x, 4 * half + 2 * pair + 1);
             }
-            sums.map(close)
+            both(sums, close)
         })
     }
 }
@@ -119,7 +119,7 @@ pub fn nibbles(w: v128) -> [v128; 2] {
 /// The weights of steps `2 · pair` and `2 · pair + 1`: nibbles, and the fifth bits in bits `2 · pair` and `2 · pair + 1`.
 #[inline(always)]
 pub fn fives(w: &[u8; 32], high: [v128; 2], pair: usize) -> [[v128; 2]; 2] {
-    let [a, b] = load(w).map(nibbles);
+    let [a, b] = both(load(w), nibbles);
     let fifth = |high: v128, step: u32| {
         let there = if step < 4 { u16x8_shl(high, 4 - step) } else { u16x8_shr(high, step - 4) };
         v128_and(there, u8x16_splat(16))

@@ -1,7 +1,7 @@
 //! Matrix times vectors: out\[t\]\[r\] = Σₖ w\[r\]\[k\] · x\[t\]\[k\].
 //!
-//! One tile computes eight rows for `N` inputs. Prefill takes tiles of four inputs, decode of one; the arithmetic for
-//! one output value is the same in both, so matvec and GEMM agree in bits.
+//! One tile computes eight rows for `N` inputs. Prefill takes tiles of four inputs, decode two tiles of one; the arithmetic
+//! for one output value is the same in both, so matvec and GEMM agree in bits.
 //!
 //! ```text
 //! for each group of 8 rows:
@@ -15,130 +15,116 @@ use crate::dot::{self, Dot};
 use crate::lanes::F4;
 use crate::packed::{Bf16x8, F16x8, FloatBlock, Q4Kx8, Q4Tx8, Q4x8, Q5Kx8, Q6Kx8, Q8x8, QuantBlock, Rows};
 use crate::submatrix::Submatrix;
-use bytemuck::Pod;
-
-/// From so many inputs on it pays to lay them side by side and unpack weights for all of them.
-const FEW: usize = 12;
 
 /// The inputs of the largest tile.
 const WIDEST: usize = 4;
 
-/// A packed layout that can be multiplied: its element, and what it is multiplied with.
-trait Layout: Pod {
-    /// f32, or [`Activation`] for 32 columns at a time.
-    type Input;
-
-    /// Eight rows (`w`: one group, all columns) times `N` inputs of that many columns.
-    fn tile<const N: usize>(w: &[Self], x: [&[Self::Input]; N]) -> [Rows; N];
-
-    /// All rows times fewer inputs than [`FEW`].
-    fn few(out: &mut Submatrix<'_>, w: &[Self], x: &[Self::Input], row_len: usize);
-
-    /// All rows times at least [`FEW`] inputs.
-    fn many(out: &mut Submatrix<'_>, w: &[Self], x: &[Self::Input], row_len: usize);
+/// From so many inputs on it pays to lay them side by side and unpack weights for all of them: the more there is to unpack,
+/// the sooner.
+mod few {
+    pub const BYTES: usize = 8;
+    /// By 16 bits, unpacked nibbles are what bytes are.
+    pub const NIBBLES: usize = if cfg!(target_feature = "relaxed-simd") { 4 } else { 8 };
+    pub const SCALED: usize = 4;
+    pub const SIXES: usize = 8;
+    /// What knows no other way.
+    pub const ALWAYS: usize = usize::MAX;
 }
 
 macro_rules! layouts {
-    ($($matmul:ident: $layout:ty, $input:ty => $tile:path, $few:path, $many:path);+ $(;)?) => {$(
-        impl Layout for $layout {
-            type Input = $input;
-            #[inline(always)]
-            fn tile<const N: usize>(w: &[Self], x: [&[$input]; N]) -> [Rows; N] {
-                $tile(w, x)
-            }
-
-            #[inline(always)]
-            fn few(out: &mut Submatrix<'_>, w: &[Self], x: &[$input], row_len: usize) {
-                $few(out, w, x, row_len);
-            }
-
-            #[inline(always)]
-            fn many(out: &mut Submatrix<'_>, w: &[Self], x: &[$input], row_len: usize) {
-                $many(out, w, x, row_len);
-            }
-        }
-
+    ($($matmul:ident: $layout:ty, $input:ty => $n_few:expr, $few:path, $many:path);+ $(;)?) => {$(
         /// out\[t\]\[r\] = Σₖ w\[r\]\[k\] · x\[t\]\[k\].
         ///
         /// # Shapes
         /// `w`: ⌈rows / 8⌉ groups of eight rows, each with all columns; `x`: \[T × columns\] floats, or one
         /// [`Activation`] for 32 of them; `out`: \[T × rows\].
-        pub fn $matmul(out: Submatrix<'_>, w: &[$layout], x: &[$input]) {
-            matmul(out, w, x);
+        pub fn $matmul(mut out: Submatrix<'_>, w: &[$layout], x: &[$input]) {
+            let row_len = w.len() / out.n_columns().div_ceil(8).max(1);
+            if row_len == 0 {
+                return;
+            }
+            if x.len() / row_len < $n_few {
+                $few(&mut out, w, x, row_len);
+            } else {
+                $many(&mut out, w, x, row_len);
+            }
         }
     )+};
 }
 
 layouts! {
-    matmul_q8: Q8x8, Activation => dot::tile, by_twos, dot::many;
-    matmul_q4: Q4x8, Activation => dot::tile, by_twos, dot::many;
-    matmul_q4k: Q4Kx8, Activation => dot::tile, by_ones, dot::many;
-    matmul_q5k: Q5Kx8, Activation => dot::tile, by_ones, dot::many;
-    matmul_q6k: Q6Kx8, Activation => dot::tile, by_ones, dot::many;
-    matmul_q4t: Q4Tx8, Activation => dot::plain_tile, by_ones, by_ones;
-    matmul_f32: [f32; 8], f32 => float_tile, by_fours, by_fours;
-    matmul_f16: F16x8, f32 => float_tile, by_fours, by_fours;
-    matmul_bf16: Bf16x8, f32 => float_tile, by_fours, by_fours;
+    matmul_q8: Q8x8, Activation => few::BYTES, by_ones, dot::many;
+    matmul_q4: Q4x8, Activation => few::NIBBLES, by_ones, dot::many;
+    matmul_q4k: Q4Kx8, Activation => few::SCALED, by_ones, dot::many;
+    matmul_q5k: Q5Kx8, Activation => few::SCALED, by_ones, dot::many;
+    matmul_q6k: Q6Kx8, Activation => few::SIXES, by_ones, dot::many;
+    matmul_q4t: Q4Tx8, Activation => few::ALWAYS, by_ones_plainly, by_ones_plainly;
+    matmul_f32: [f32; 8], f32 => few::ALWAYS, by_fours, by_fours;
+    matmul_f16: F16x8, f32 => few::ALWAYS, by_fours, by_fours;
+    matmul_bf16: Bf16x8, f32 => few::ALWAYS, by_fours, by_fours;
 }
 
-/// Multiplies a packed matrix with T inputs; see [`matmul_f32`] and its like for the shapes.
-fn matmul<L: Layout>(mut out: Submatrix<'_>, w: &[L], x: &[L::Input]) {
-    let row_len = w.len() / out.n_columns().div_ceil(8).max(1);
-    if row_len == 0 {
-        return;
-    }
-    if x.len() / row_len >= FEW {
-        L::many(&mut out, w, x, row_len);
-    } else {
-        L::few(&mut out, w, x, row_len);
-    }
-}
-
-/// Multiplies with one input after the other: what layouts do whose second tile would be a kilobyte of code for texts that are
-/// guessed, and for prompts of a few tokens.
-fn by_ones<L: Layout>(out: &mut Submatrix<'_>, w: &[L], x: &[L::Input], row_len: usize) {
-    by_tiles::<L, 1>(out, w, x, row_len);
-}
-
-/// Multiplies in tiles of two inputs.
-fn by_twos<L: Layout>(out: &mut Submatrix<'_>, w: &[L], x: &[L::Input], row_len: usize) {
-    by_tiles::<L, 2>(out, w, x, row_len);
-}
-
-/// Multiplies in tiles of four inputs.
-fn by_fours<L: Layout>(out: &mut Submatrix<'_>, w: &[L], x: &[L::Input], row_len: usize) {
-    by_tiles::<L, WIDEST>(out, w, x, row_len);
-}
-
-/// Multiplies in tiles of `N` inputs, and the inputs that are left one by one.
+/// Multiplies with one input after the other. Tiles of two are up to a tenth faster, and a kilobyte of code for each layout.
 #[inline(always)]
-fn by_tiles<L: Layout, const N: usize>(out: &mut Submatrix<'_>, w: &[L], x: &[L::Input], row_len: usize) {
-    tiles(out, x.len() / row_len, N, &|group, first, n, sums| {
-        let w = &w[group * row_len..][..row_len];
-        if n == N {
-            sums[..N].copy_from_slice(&L::tile::<N>(w, inputs(x, first, row_len)));
-        } else {
-            [sums[0]] = L::tile::<1>(w, inputs(x, first, row_len));
+fn by_ones<B: QuantBlock>(out: &mut Submatrix<'_>, w: &[B], x: &[Activation], row_len: usize) {
+    tiles(out, x.len() / row_len, 1, &|groups, first, _, sums| {
+        put_pair(sums, dot::tile_pair(of_groups(w, groups, row_len), &x[first * row_len..][..row_len]));
+    });
+}
+
+/// The same in the way that every build has.
+#[inline(always)]
+fn by_ones_plainly<B: QuantBlock>(out: &mut Submatrix<'_>, w: &[B], x: &[Activation], row_len: usize) {
+    tiles(out, x.len() / row_len, 1, &|groups, first, _, sums| {
+        put_pair(sums, dot::plain_tile_pair(of_groups(w, groups, row_len), &x[first * row_len..][..row_len]));
+    });
+}
+
+/// Multiplies in tiles of four inputs, and the inputs that are left one by one.
+#[inline(always)]
+fn by_fours<B: FloatBlock>(out: &mut Submatrix<'_>, w: &[B], x: &[f32], row_len: usize) {
+    tiles(out, x.len() / row_len, WIDEST, &|groups, first, n, sums| {
+        for (sums, w) in sums.iter_mut().zip(of_groups(w, groups, row_len)) {
+            if n == WIDEST {
+                *sums = float_tile(w, inputs(x, first, row_len));
+            } else {
+                [sums[0]] = float_tile(w, inputs(x, first, row_len));
+            }
         }
     });
 }
 
-/// Computes group `.0` for `.2` inputs from number `.1` on.
-type TileWork<'a> = dyn Fn(usize, usize, usize, &mut [Rows; WIDEST]) + 'a;
+fn of_groups<W>(w: &[W], groups: [usize; 2], row_len: usize) -> [&[W]; 2] {
+    groups.map(|group| &w[group * row_len..][..row_len])
+}
+
+fn put_pair(sums: &mut [[Rows; WIDEST]; 2], pair: [Rows; 2]) {
+    (sums[0][0], sums[1][0]) = (pair[0], pair[1]);
+}
+
+/// Computes the groups `.0` for `.2` inputs from number `.1` on.
+type TileWork<'a> = dyn Fn([usize; 2], usize, usize, &mut [[Rows; WIDEST]; 2]) + 'a;
 
 /// Has `tile` compute each group of eight rows for each `n` of the inputs, and for those that are left one by one. This loop
 /// is there once for all layouts.
+///
+/// Two groups are computed at a time, one in the first half of the rows and one in the second: memory is read faster in two
+/// streams, if these are some pages apart. Of an odd number the last group is computed twice.
 #[inline(never)]
 fn tiles(out: &mut Submatrix<'_>, n_inputs: usize, n: usize, tile: &TileWork<'_>) {
-    let mut sums = [[F4::splat(0.0); 2]; WIDEST];
+    let mut sums = [[[F4::splat(0.0); 2]; WIDEST]; 2];
     let rows = out.n_columns();
-    for columns in (0..rows).step_by(8).map(|first| first..rows.min(first + 8)) {
+    let groups = rows.div_ceil(8);
+    let half = groups.div_ceil(2);
+    for pair in (0..half).map(|group| [group, (group + half).min(groups - 1)]) {
         let mut first = 0;
         while first < n_inputs {
             let n = if n_inputs - first < n { 1 } else { n };
-            tile(columns.start / 8, first, n, &mut sums);
-            for (i, sums) in sums[..n].iter().enumerate() {
-                store(&mut out.row(first + i)[columns.clone()], *sums);
+            tile(pair, first, n, &mut sums);
+            for (group, sums) in pair.iter().zip(&sums) {
+                for (i, sums) in sums[..n].iter().enumerate() {
+                    store(&mut out.row(first + i)[group * 8..rows.min(group * 8 + 8)], *sums);
+                }
             }
             first += n;
         }
@@ -150,15 +136,26 @@ fn inputs<T, const N: usize>(x: &[T], first: usize, row_len: usize) -> [&[T]; N]
     core::array::from_fn(|i| &x[(first + i) * row_len..][..row_len])
 }
 
-/// Eight rows of quants times `N` inputs, by the given way of computing integer dot products.
+/// Eight rows of quants times one input, by the given way of computing integer dot products.
+#[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
 #[inline(never)]
-pub(crate) fn quant_tile<D: Dot, B: QuantBlock, const N: usize>(dot: D, w: &[B], x: [&[Activation]; N]) -> [Rows; N] {
-    let mut sums = [[F4::splat(0.0); 2]; N];
-    let x = x.map(|x| &x[..w.len()]);
-    for (k, block) in w.iter().enumerate() {
-        block.accumulate(dot, x.map(|x| &x[k]), &mut sums);
+pub(crate) fn quant_tile<D: Dot, B: QuantBlock>(dot: D, w: &[B], x: &[Activation]) -> Rows {
+    let mut sums = [[F4::splat(0.0); 2]];
+    for (w, x) in w.iter().zip(x) {
+        w.accumulate(dot, [x], &mut sums);
     }
-    sums
+    sums[0]
+}
+
+/// Twice eight rows of quants times one input: a block of the one, then a block of the other.
+#[inline(never)]
+pub(crate) fn quant_pair<D: Dot, B: QuantBlock>(dot: D, [v, w]: [&[B]; 2], x: &[Activation]) -> [Rows; 2] {
+    let mut sums = [[[F4::splat(0.0); 2]]; 2];
+    for ((v, w), x) in v.iter().zip(w).zip(x) {
+        v.accumulate(dot, [x], &mut sums[0]);
+        w.accumulate(dot, [x], &mut sums[1]);
+    }
+    sums.map(|[sums]| sums)
 }
 
 /// Each block of 32 products is summed from zero, in order, and then added: blocks do not wait for one another.

@@ -12,8 +12,8 @@
 //!   floats k 0: row 0 … row 7 │ k 1: row 0 … row 7 │ …   (f32, f16 or bf16)
 //! ```
 //!
-//! One column step of four rows fills 16 bytes, so a dot product needs no horizontal sum, and a matrix is read as one
-//! sequential stream.
+//! One column step of four rows fills 16 bytes, so a dot product needs no horizontal sum, and each half of a matrix is read as
+//! one sequential stream.
 
 use crate::activation::Activation;
 use crate::dot::{Dot, Sums};
@@ -295,6 +295,12 @@ where
     [&fours[0], &fours[1]]
 }
 
+/// `pair.map(f)`, which is not always compiled in place.
+#[inline(always)]
+pub(crate) fn both<T, U>([a, b]: [T; 2], f: impl Fn(T) -> U) -> [U; 2] {
+    [f(a), f(b)]
+}
+
 /// `sums += (scale · d) · dots`, eight rows at once.
 #[inline(always)]
 fn add_scaled(sums: &mut Rows, scale: Rows, d: f32, dots: Sums) {
@@ -316,7 +322,7 @@ fn take_off(sums: &mut Rows, dmin: Rows, d: f32, least: Sums) {
 impl QuantBlock for Q8x8 {
     #[inline(always)]
     fn accumulate<D: Dot, const N: usize>(&self, dot: D, x: [&Activation; N], sums: &mut [Rows; N]) {
-        let scale = halves(&self.d).map(F4::from_f16);
+        let scale = both(halves(&self.d), F4::from_f16);
         let dots = dot.bytes(&self.q, x);
         for n in 0..N {
             add_scaled(&mut sums[n], scale, x[n].d, dots[n]);
@@ -327,7 +333,7 @@ impl QuantBlock for Q8x8 {
 impl QuantBlock for Q4x8 {
     #[inline(always)]
     fn accumulate<D: Dot, const N: usize>(&self, dot: D, x: [&Activation; N], sums: &mut [Rows; N]) {
-        let scale = halves(&self.d).map(F4::from_f16);
+        let scale = both(halves(&self.d), F4::from_f16);
         let dots = dot.nibbles::<8, N>(&self.q, x);
         for n in 0..N {
             add_scaled(&mut sums[n], scale, x[n].d, dots[n]);
@@ -338,13 +344,13 @@ impl QuantBlock for Q4x8 {
 impl QuantBlock for Q4Kx8 {
     #[inline(always)]
     fn accumulate<D: Dot, const N: usize>(&self, dot: D, x: [&Activation; N], sums: &mut [Rows; N]) {
-        let [d, dmin] = [&self.d, &self.dmin].map(|d| halves(d).map(F4::from_f16));
-        let (scale, min) = (halves(&self.scale).map(I4::from_i8), halves(&self.min).map(I4::from_u8));
+        let [d, dmin] = both([&self.d, &self.dmin], |d| both(halves(d), F4::from_f16));
+        let (scale, min) = (both(halves(&self.scale), I4::from_i8), both(halves(&self.min), I4::from_u8));
         let dots = dot.nibbles::<0, N>(&self.q, x);
         for n in 0..N {
             let sum = I4::splat(x[n].sum());
             add_scaled(&mut sums[n], d, x[n].d, [dots[n][0].mul(scale[0]), dots[n][1].mul(scale[1])]);
-            take_off(&mut sums[n], dmin, x[n].d, min.map(|min| min.mul(sum)));
+            take_off(&mut sums[n], dmin, x[n].d, both(min, |min| min.mul(sum)));
         }
     }
 }
@@ -352,18 +358,18 @@ impl QuantBlock for Q4Kx8 {
 impl QuantBlock for Q5Kx8 {
     #[inline(always)]
     fn accumulate<D: Dot, const N: usize>(&self, dot: D, x: [&Activation; N], sums: &mut [Rows; N]) {
-        let d = halves(&self.d).map(F4::from_f16);
-        let scale = halves(&self.scale).map(I4::from_i8);
+        let d = both(halves(&self.d), F4::from_f16);
+        let scale = both(halves(&self.scale), I4::from_i8);
         let dots = dot.fives(i32::from(self.offset), &self.q, &self.high, x);
         for n in 0..N {
             add_scaled(&mut sums[n], d, x[n].d, [dots[n][0].mul(scale[0]), dots[n][1].mul(scale[1])]);
         }
         // As in Q6Kx8.
         if self.min != [0; 8] {
-            let (dmin, min) = (halves(&self.dmin).map(F4::from_f16), halves(&self.min).map(I4::from_u8));
+            let (dmin, min) = (both(halves(&self.dmin), F4::from_f16), both(halves(&self.min), I4::from_u8));
             for n in 0..N {
                 let sum = I4::splat(x[n].sum());
-                take_off(&mut sums[n], dmin, x[n].d, min.map(|min| min.mul(sum)));
+                take_off(&mut sums[n], dmin, x[n].d, both(min, |min| min.mul(sum)));
             }
         }
     }
@@ -372,11 +378,11 @@ impl QuantBlock for Q5Kx8 {
 impl QuantBlock for Q6Kx8 {
     #[inline(always)]
     fn accumulate<D: Dot, const N: usize>(&self, dot: D, x: [&Activation; N], sums: &mut [Rows; N]) {
-        let d = halves(&self.d).map(F4::from_f16);
+        let d = both(halves(&self.d), F4::from_f16);
         let (steps, _) = self.q.as_chunks::<4>();
         let mut dots = [[I4::splat(0); 2]; N];
         for (half, (steps, scale)) in steps.iter().zip(&self.scale).enumerate() {
-            let scale = halves(scale).map(I4::from_i8);
+            let scale = both(halves(scale), I4::from_i8);
             let shares = dot.sixes(steps, x, half);
             for n in 0..N {
                 dots[n] = core::array::from_fn(|i| dots[n][i].add(shares[n][i].mul(scale[i])));
@@ -387,8 +393,8 @@ impl QuantBlock for Q6Kx8 {
         }
         // A sum is never −0, so a zero more or less changes no bit: formats without minima skip them.
         if self.min != [[0; 8]; 2] {
-            let dmin = halves(&self.dmin).map(F4::from_f16);
-            let min = self.min.each_ref().map(|min| halves(min).map(I4::from_u8));
+            let dmin = both(halves(&self.dmin), F4::from_f16);
+            let min = self.min.each_ref().map(|min| both(halves(min), I4::from_u8));
             for n in 0..N {
                 let sum = x[n].sums.map(|sum| I4::splat(i32::from(sum)));
                 let least = core::array::from_fn(|i| min[0][i].mul(sum[0]).add(min[1][i].mul(sum[1])));
@@ -404,7 +410,7 @@ impl QuantBlock for Q4Tx8 {
     fn accumulate<D: Dot, const N: usize>(&self, dot: D, x: [&Activation; N], sums: &mut [Rows; N]) {
         let (halves_of_q, _) = self.q.as_chunks::<2>();
         for (half, (q, d)) in halves_of_q.iter().zip(&self.d).enumerate() {
-            let d = halves(d).map(F4::load);
+            let d = both(halves(d), F4::load);
             let dots = dot.coded(&self.table, q, x, half);
             for n in 0..N {
                 add_scaled(&mut sums[n], d, x[n].d, dots[n]);
@@ -423,7 +429,7 @@ pub(crate) trait FloatBlock: Pod {
 impl FloatBlock for [f32; 8] {
     #[inline(always)]
     fn widen(&self) -> Rows {
-        halves(self).map(F4::load)
+        both(halves(self), F4::load)
     }
 }
 
@@ -435,7 +441,7 @@ pub struct F16x8(pub [u16; 8]);
 impl FloatBlock for F16x8 {
     #[inline(always)]
     fn widen(&self) -> Rows {
-        halves(&self.0).map(F4::from_f16)
+        both(halves(&self.0), F4::from_f16)
     }
 }
 
@@ -447,7 +453,7 @@ pub struct Bf16x8(pub [u16; 8]);
 impl FloatBlock for Bf16x8 {
     #[inline(always)]
     fn widen(&self) -> Rows {
-        halves(&self.0).map(F4::from_bf16)
+        both(halves(&self.0), F4::from_bf16)
     }
 }
 
@@ -474,7 +480,7 @@ impl Unpack for Q8x8 {
 
     #[inline(always)]
     fn d(&self) -> Rows {
-        halves(&self.d).map(F4::from_f16)
+        both(halves(&self.d), F4::from_f16)
     }
 
     #[inline(always)]
@@ -494,7 +500,7 @@ impl Unpack for Q4x8 {
 
     #[inline(always)]
     fn d(&self) -> Rows {
-        halves(&self.d).map(F4::from_f16)
+        both(halves(&self.d), F4::from_f16)
     }
 
     #[inline(always)]
@@ -514,7 +520,7 @@ impl Unpack for Q4Kx8 {
 
     #[inline(always)]
     fn d(&self) -> Rows {
-        halves(&self.d).map(F4::from_f16)
+        both(halves(&self.d), F4::from_f16)
     }
 
     #[inline(always)]
@@ -524,7 +530,7 @@ impl Unpack for Q4Kx8 {
 
     #[inline(always)]
     fn scale(&self, _half: usize) -> Sums {
-        halves(&self.scale).map(I4::from_i8)
+        both(halves(&self.scale), I4::from_i8)
     }
 
     #[inline(always)]
@@ -544,7 +550,7 @@ impl Unpack for Q5Kx8 {
 
     #[inline(always)]
     fn d(&self) -> Rows {
-        halves(&self.d).map(F4::from_f16)
+        both(halves(&self.d), F4::from_f16)
     }
 
     #[inline(always)]
@@ -555,7 +561,7 @@ impl Unpack for Q5Kx8 {
 
     #[inline(always)]
     fn scale(&self, _half: usize) -> Sums {
-        halves(&self.scale).map(I4::from_i8)
+        both(halves(&self.scale), I4::from_i8)
     }
 
     #[inline(always)]
@@ -575,7 +581,7 @@ impl Unpack for Q6Kx8 {
 
     #[inline(always)]
     fn d(&self) -> Rows {
-        halves(&self.d).map(F4::from_f16)
+        both(halves(&self.d), F4::from_f16)
     }
 
     #[inline(always)]
@@ -585,7 +591,7 @@ impl Unpack for Q6Kx8 {
 
     #[inline(always)]
     fn scale(&self, half: usize) -> Sums {
-        halves(&self.scale[half]).map(I4::from_i8)
+        both(halves(&self.scale[half]), I4::from_i8)
     }
 
     #[inline(always)]

@@ -12,7 +12,7 @@ use crate::{dot, matmul_q4, matmul_q4k, matmul_q5k, matmul_q6k, matmul_q8, oracl
 use bytemuck::{Pod, cast_slice_mut};
 
 const BLOCKS: usize = 3;
-const INPUTS: usize = 5; // a whole tile and one more
+const INPUTS: usize = 9; // more than any layout multiplies one by one
 
 type Inputs = [[Activation; BLOCKS]; INPUTS];
 
