@@ -26,6 +26,8 @@ export class ModelPanel {
   #info: ModelInfo | undefined;
   #t: Context["t"] | undefined;
   #state: State | undefined;
+  /** The figure that could not be drawn, where that is what is told. */
+  #failed: string | undefined;
 
   /** `notice` is where loading and errors are told, wherever the reader is. */
   constructor(root: HTMLElement, notice: HTMLElement, changed: () => void) {
@@ -61,19 +63,36 @@ export class ModelPanel {
     return this.#library.get();
   }
 
-  fail(thrown: unknown): void {
+  /** Tells an error; one of a figure stays until that figure can be drawn. */
+  fail(thrown: unknown, figure?: string): void {
     const code = thrown instanceof PageLmError ? thrown.code : undefined;
     // A model is given up only when another has taken its place, and then all is drawn anew.
     if (code === "aborted" || code === "disposed") return;
     const message = thrown instanceof Error ? thrown.message : String(thrown);
     if (thrown instanceof Notice) this.#tell(this.#t?.(thrown.key));
     else this.#tell(code && this.#t ? this.#t(`error.${code}`, { message }) : message);
+    this.#failed = figure;
+  }
+
+  /** A figure could be drawn: what kept it from that is over. */
+  mended(figure: string): void {
+    if (this.#failed === figure) this.#tell();
   }
 
   show(t: Context["t"], state: State): void {
     [this.#t, this.#state] = [t, state];
     this.#tell();
     this.#rebuild();
+    this.#follow(state);
+  }
+
+  /** Takes the model that a link asks for; the reader's own stays, and the address says what is here. */
+  #follow(state: State): void {
+    const here = this.#builtins.find((item) => item === this.#library.item);
+    if (!this.#library.ready || this.#library.loading) return;
+    const wanted = this.#builtins.find((item) => keyOf(item) === state.text("model", ""));
+    if (wanted && here && wanted !== here) void this.#choose(wanted, keyOf(wanted));
+    else if (state.text("model", "") !== (here && here !== this.#builtins[0] ? keyOf(here) : "")) state.set({ model: here && keyOf(here) });
   }
 
   #rebuild(): void {
@@ -153,6 +172,7 @@ export class ModelPanel {
   /** Says something where it cannot be missed, with a way to go on if there is one; without a text, takes it away. */
   #tell(text = "", act?: [string, () => void]): void {
     this.#error.textContent = text;
+    this.#failed = undefined;
     if (act) {
       const button = make("button", act[0], { type: "button", className: "quiet" });
       button.addEventListener("click", act[1]);
@@ -167,7 +187,7 @@ export class ModelPanel {
     this.#coming.textContent = this.#t?.("model.loading", { name: item.label, percent: share }) ?? "";
     this.#bar.setAttribute("aria-label", this.#coming.textContent);
     if (totalBytes) this.#bar.value = receivedBytes / totalBytes;
-    this.#tell(this.#error.textContent ?? "");
+    this.#notice.hidden = this.#bar.hidden = false;
   }
 
   #arrived(): void {

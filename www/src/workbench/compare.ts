@@ -24,11 +24,14 @@ export interface Here {
 const keyOf = ({ layer, part }: Spot) => `${layer + 1}.${typeof part === "number" ? part + 1 : "n"}`;
 
 function spotOf(key: string): Spot | undefined {
-  const [, layer, part] = /^(\d+)\.(\d+|n)$/.exec(key) ?? [];
+  const [, layer, part] = /^([1-9]\d*)\.([1-9]\d*|n)$/.exec(key) ?? [];
   if (layer === undefined || part === undefined) return undefined;
   const own: Part = part === "n" ? "network" : Number(part) - 1;
   return { layer: Number(layer) - 1, part: own };
 }
+
+/** Whether a model has a place: a link may be to one of a larger model. */
+const isIn = ({ nLayer, nHead }: Model["info"], { layer, part }: Spot) => layer < nLayer && (typeof part !== "number" || part < nHead);
 
 /** What switches a place off. The stream cannot be: nothing would be left. */
 const offOf = ({ layer, part }: Spot): Intervention =>
@@ -93,10 +96,16 @@ export function compare(root: HTMLElement, context: Context, settings: () => Set
     return probs;
   };
 
+  const tellOff = () => {
+    list.textContent = off.size > 0 ? t("bench.offList", { list: [...off.keys()].join(", ") }) : t("bench.offNone");
+  };
+
   const draw = () => {
     if (!here || way.get() === "none") return;
     const { reading, position, target, measure, values } = here;
     const kind = way.get();
+    for (const [key, spot] of off) if (!isIn(reading.model.info, spot)) off.delete(key);
+    tellOff();
     run("compare", async (model, still) => {
       const logits = reading.logits(position);
       if (kind === "settings") return show(model, withSettings(logits, settings()), withSettings(logits, how.get()));
@@ -130,7 +139,7 @@ export function compare(root: HTMLElement, context: Context, settings: () => Set
     offPart.hidden = kind !== "off";
     map.root.hidden = kind === "none" || kind === "settings";
     says.hidden = pair.hidden = kind === "none";
-    list.textContent = off.size > 0 ? t("bench.offList", { list: [...off.keys()].join(", ") }) : t("bench.offNone");
+    tellOff();
     draw();
   };
   redraw();
