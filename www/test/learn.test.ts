@@ -35,7 +35,7 @@ test("no string is asked for that is not there, and none is there for nothing", 
   const asked = [...source.matchAll(/\bt\("([\w.-]+)"/g), ...source.matchAll(/figure\(context, "([\w.-]+)"/g)].map(([, key]) => key as string);
   expect(asked.filter((key) => !(key in strings.en))).toEqual([]);
   const lessons = /^(tokens|vectors|positions|attention|block|choice|lens|who|speed|limits)\.(title|ask|note)$/;
-  const made = /^(error|habits|block\.step|bench\.compare|credit|attention)\./; // names that are put together
+  const made = /^(error|habits|block\.step|bench\.compare|credit|attention|builtin)\./; // names that are put together
   const unused = Object.keys(strings.en).filter((key) => !source.includes(`"${key}"`) && !lessons.test(key) && !made.test(key));
   expect(unused).toEqual([]);
 });
@@ -102,6 +102,11 @@ test("the arithmetic of the figures", () => {
   expect(masked.out[0]).toEqual([1, 2]);
   const places = pca([[0, 0, 1], [2, 0, 1], [4, 0, 1], [2, 1, 1]].map((row) => Float32Array.from(row)));
   expect(Math.abs((places[2]?.[0] ?? 0) - (places[0]?.[0] ?? 0))).toBeCloseTo(4, 1);
+  // Two directions of nearly the same extent, turned by 30° against the axes, behind a larger one.
+  const [cos30, sin30] = [Math.cos(Math.PI / 6), 0.5];
+  const arms = [[3, 0, 0], [0, cos30, sin30], [0, -0.98 * sin30, 0.98 * cos30]];
+  const close = pca(arms.flatMap((arm) => [1, -1].map((sign) => Float32Array.from(arm, (x) => sign * x))));
+  expect(close.map(([x, y]) => [Math.abs(x).toFixed(3), Math.abs(y).toFixed(3)].join(" "))).toEqual(["3.000 0.000", "3.000 0.000", "0.000 1.000", "0.000 1.000", "0.000 0.000", "0.000 0.000"]);
   expect(best([1, 3, 3, 2], 3).map(({ token }) => token)).toEqual([1, 2, 3]);
   const many = Float64Array.from({ length: 500 }, (_, idx) => Math.sin(idx * idx));
   expect(best(many, 20)).toEqual(best(many, 100).slice(0, 20));
@@ -263,9 +268,57 @@ describe.skipIf(!chromium)("the lessons", () => {
     await new Promise((done) => setTimeout(done, 400));
     expect(await page.evaluate(() => new URLSearchParams(location.hash.slice(1)).get("lesson"))).toBe("positions");
     await page.evaluate(() => void (location.hash = "#lang=en&lesson=tokens&model=tasks"));
-    await page.waitForFunction(() => document.querySelector("#the-model [aria-pressed=true]")?.textContent === "Tasks");
+    await page.waitForFunction(() => document.querySelector("#the-model [aria-pressed=true]")?.textContent === "Small tasks");
     await page.evaluate(() => void (location.hash = "#lang=en&lesson=vectors"));
     await page.waitForFunction(() => location.hash.includes("model=tasks"));
+    await page.close();
+  });
+
+  test("a wide figure keeps the names of its rows in sight, and labels of a map do not cover each other", async () => {
+    const page = await open("lesson=lens&text=abcdefghijklmnop", 390);
+    await waitForText(page, "lens-told", /the answer is/);
+    const seen = await page.$eval(at("lens-figure"), (figure) => {
+      const [picture, names] = [figure.querySelector(".picture") as HTMLElement, figure.querySelector(".row-names") as SVGElement];
+      return { scrolled: picture.scrollLeft, off: names.getBoundingClientRect().left - picture.getBoundingClientRect().left };
+    });
+    expect(seen.scrolled).toBeGreaterThan(40);
+    expect(Math.abs(seen.off)).toBeLessThan(2);
+    await page.evaluate(() => void (location.hash = "#lang=en&lesson=vectors"));
+    await waitForText(page, "vectors-told", /Nearest to/);
+    const boxes = await page.$$eval(`${at("vectors-map")} .point text`, (labels) => labels.map((one) => one.getBoundingClientRect().toJSON() as DOMRect));
+    expect(boxes.length).toBeGreaterThan(5);
+    const covered = boxes.filter((a, i) => boxes.some((b, j) => j < i && a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 4 && b.top < a.bottom - 4));
+    expect(covered).toEqual([]);
+    await page.close();
+  });
+
+  test.each(["light", "dark"])("what is written in a cell can be read, %s", async (scheme) => {
+    const page = await open("lesson=lens&text=abcd");
+    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+    await waitForText(page, "lens-told", /the answer is/);
+    // A cell of every shade, and the contrast of what stands in it (WCAG 2).
+    const least = await page.$eval(`${at("lens-figure")} .cell`, (cell) => {
+      const dot = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d") as CanvasRenderingContext2D;
+      const light = (...layers: [string, number][]) => {
+        for (const [colour, opacity] of layers) {
+          [dot.fillStyle, dot.globalAlpha] = [colour, opacity];
+          dot.fillRect(0, 0, 1, 1);
+        }
+        const [r = 0, g = 0, b = 0] = [...dot.getImageData(0, 0, 1, 1).data].map((x) => (x / 255 <= 0.04045 ? x / 255 / 12.92 : ((x / 255 + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+      };
+      const [frame, ink, text] = [cell.querySelector(".frame"), cell.querySelector(".ink"), cell.querySelector("text")] as [Element, Element, Element];
+      const fill = (element: Element) => getComputedStyle(element).fill;
+      let least = Infinity;
+      for (let idx = -100; idx <= 100; idx += 1) {
+        ink.setAttribute("class", idx < 0 ? "ink less" : "ink");
+        text.setAttribute("class", idx > 76 || idx < -80 ? "over" : Math.abs(idx) > 59 ? "middle" : "");
+        const [a, b] = [light([fill(frame), 1], [fill(ink), Math.abs(idx) / 100]), light([fill(text), 1])];
+        least = Math.min(least, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05));
+      }
+      return least;
+    });
+    expect(least).toBeGreaterThan(4.5);
     await page.close();
   });
 

@@ -5,6 +5,7 @@ import { formatBytes } from "../format.js";
 import { Library, type Shelf } from "../library.js";
 import { type Context, Notice } from "./lesson.js";
 import type { State } from "./state.js";
+import type { StringKey } from "./strings/index.js";
 
 /** From here on it is said before it is tried that a page may not get the memory. */
 export const BIG_BYTES = 1_500_000_000;
@@ -102,7 +103,7 @@ export class ModelPanel {
     const bar = make("div", "", { className: "switch", role: "group" });
     bar.setAttribute("aria-label", t("model.title"));
     for (const item of this.#builtins) {
-      const button = make("button", item.builtin.label ?? item.builtin.name, { type: "button" });
+      const button = make("button", this.#nameOf(item), { type: "button" });
       button.setAttribute("aria-pressed", String(this.#library.item === item));
       button.addEventListener("click", () => void this.#choose(item, keyOf(item)));
       bar.append(button);
@@ -134,6 +135,12 @@ export class ModelPanel {
     );
     this.#root.replaceChildren(part);
     this.#say();
+  }
+
+  /** What a model of this site is for, in the reader's language where the page knows it. */
+  #nameOf(item: BuiltinShelf): string {
+    const key = { story: "builtin.story", tasks: "builtin.tasks" }[keyOf(item)] as StringKey | undefined;
+    return (key && this.#t?.(key)) ?? item.builtin.label ?? item.builtin.name;
   }
 
   /** Reads the header first, and says what is too big for what before anything is tried. */
