@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { Address } from "../src/learn/address.js";
 import { secondsFor } from "../src/learn/cost.js";
 import { csv } from "../src/learn/export.js";
+import { EVERY_BYTE } from "../src/learn/names.js";
 import { attend, best, cut, divergence, habitsOf, pca, quantize, rms, softmax } from "../src/learn/numbers.js";
 import { strings } from "../src/learn/strings/index.js";
 import { caseOf, furthest, inputOf, STEPS, VARIANTS } from "../src/learn/textbook.js";
@@ -87,6 +88,13 @@ test("the way in which keys turn is found in them", () => {
     return key;
   })) as Turning);
   expect([part.n, part.pair(1)]).toEqual([2, [1, 3]]);
+});
+
+test("the letters that bytes are learned from have all of them, and no half of one", () => {
+  expect(EVERY_BYTE.filter((letter) => /^[\ud800-\udfff]$/.test(letter))).toEqual([]);
+  const bytes = new Set(EVERY_BYTE.flatMap((letter) => [...new TextEncoder().encode(letter)]));
+  const missing = Array.from({ length: 128 }, (_, idx) => idx + 128).filter((byte) => !bytes.has(byte));
+  expect(missing).toEqual([0xc0, 0xc1, ...Array.from({ length: 11 }, (_, idx) => 0xf5 + idx)]); // UTF-8 has none of them
 });
 
 test("the arithmetic of the figures", () => {

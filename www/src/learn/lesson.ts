@@ -1,9 +1,12 @@
 import type { Model } from "pagelm";
 import { make } from "../dom.js";
 import { Figure } from "./figure.js";
+import { learnParts } from "./names.js";
 import type { State } from "./state.js";
 import type { StringKey } from "./strings/index.js";
 import type { Work } from "./turns.js";
+
+export { canFollow, namesOf, piecesOf } from "./names.js";
 
 /** What a lesson is made with. */
 export interface Context {
@@ -179,11 +182,6 @@ export function figure({ t }: Context, caption: StringKey, id: string): Figure {
   return new Figure({ caption: t(caption), table: t("figure.table"), save: t("figure.save") }, id);
 }
 
-/** The pieces of some tokens, as text. */
-export async function piecesOf(model: Model, tokens: ArrayLike<number>): Promise<string[]> {
-  return Promise.all(Array.from(tokens, (token) => model.detokenize([token])));
-}
-
 /** What a reader is told in place of a figure. */
 export class Notice extends Error {
   constructor(readonly key: StringKey) {
@@ -200,6 +198,7 @@ export class Notice extends Error {
 async function allTokensOf(model: Model, text: string): Promise<Uint32Array> {
   const tokens = await model.tokenize(text);
   if (tokens.length === 0 && text !== "") throw new Notice("model.noPieces");
+  await learnParts(model, text);
   return tokens;
 }
 

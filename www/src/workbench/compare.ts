@@ -1,8 +1,7 @@
 import type { Intervention, Model } from "pagelm";
 import { make } from "../dom.js";
 import { headMap } from "../learn/head-map.js";
-import { choose, type Context, controls, figure, paragraph, percent, piecesOf, press, promptOf, textField, told } from "../learn/lesson.js";
-import { shown } from "../learn/figure.js";
+import { choose, type Context, controls, figure, namesOf, paragraph, percent, press, promptOf, textField, told } from "../learn/lesson.js";
 import { best, cut, divergence, softmax } from "../learn/numbers.js";
 import type { Part, Spot } from "./cell.js";
 import { type Measure, nextOf, type Reading, readText, type Values, valuesOf } from "./reading.js";
@@ -71,18 +70,16 @@ export function compare(root: HTMLElement, context: Context, settings: () => Set
     changed();
   };
 
-  const names = async (model: Model, tokens: readonly number[]) => (await piecesOf(model, tokens)).map(shown);
-
   /** Two distributions, with the pieces that are likeliest in either. */
   const show = async (model: Model, a: Float64Array, b: Float64Array) => {
     const all = [...new Set([...best(a, N), ...best(b, N)].map(({ token }) => token))];
     const of = async (probs: Float64Array) => {
       const sorted = [...all].sort((x, y) => (probs[y] as number) - (probs[x] as number)).slice(0, N);
-      const labels = await names(model, sorted);
+      const labels = await namesOf(model, sorted);
       return sorted.map((token, idx) => ({ label: labels[idx] ?? "", value: probs[token] as number, note: percent(probs[token] as number), out: probs[token] === 0 }));
     };
     const likeliest = best(a, 1)[0]?.token ?? 0;
-    const [piece = ""] = await names(model, [likeliest]);
+    const [piece = ""] = await namesOf(model, [likeliest]);
     const text = t("bench.compareTold", { piece, a: percent(a[likeliest] as number), b: percent(b[likeliest] as number), divergence: divergence(a, b).toFixed(3) });
     says.textContent = text;
     for (const [drawn, bars] of [[first, await of(a)], [second, await of(b)]] as const) {

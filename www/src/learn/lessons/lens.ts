@@ -2,8 +2,7 @@ import type { Model } from "pagelm";
 import { attributing } from "../attributing.js";
 import { rowsAtATime } from "../attribution.js";
 import { asking } from "../cost.js";
-import { shown } from "../figure.js";
-import { controls, figure, type Lesson, paragraph, percent, piecesOf, slider, textField, told, tokensOf } from "../lesson.js";
+import { controls, figure, type Lesson, namesOf, paragraph, percent, slider, textField, tokensOf, told } from "../lesson.js";
 import { softmax } from "../numbers.js";
 
 const MOST_TOKENS = 24;
@@ -70,8 +69,8 @@ export const lens: Lesson = {
         const looked = await look(model, tokens, still);
         if (!looked) return;
         const { seen, finals } = looked;
-        const pieces = (await piecesOf(model, tokens)).map(shown);
-        const answers = (await piecesOf(model, seen.map(({ token }) => token))).map(shown);
+        const pieces = await namesOf(model, tokens);
+        const answers = await namesOf(model, seen.map(({ token }) => token));
         const layers = Array.from({ length: model.info.nLayer }, (_, layer) => `${t("layer")} ${layer + 1}`);
         show = () => {
           const position = Math.min(at.get(), n) - 1;
