@@ -105,7 +105,7 @@ export function drawHeat(svg: Svg, room: number, heat: Heat, act?: (row: number,
   });
   // Last, and on paper of their own: they stay when what is beside them scrolls.
   const names = svg.append("g").attr("class", "row-names");
-  names.append("rect").attr("width", label - 1).attr("height", top + heat.rows.length * height);
+  names.append("rect").attr("x", -4).attr("width", label + 3).attr("height", top + heat.rows.length * height);
   heat.rows.forEach((row, i) => {
     names.append("text").attr("x", label - 6).attr("y", top + (i + 0.5) * height + 4).attr("text-anchor", "end").text(clip(row, label));
   });
