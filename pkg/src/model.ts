@@ -364,8 +364,8 @@ export class Model {
   }
 
   /**
-   * The logits that the last norm and the output head make of residual streams, up to 64 at a time: of `l_out` of a layer, what
-   * the model would say there (the logit lens). n × nEmbd numbers become n × nVocab.
+   * The logits that the last norm and the output head make of residual streams, at most 64 at a time and no more than the
+   * context holds: of `l_out` of a layer, what the model would say there (the logit lens). n × nEmbd numbers become n × nVocab.
    *
    * # Errors
    * `argument` for another length, `busy`.

@@ -135,9 +135,22 @@ describe("a model of the reader's own, in Chromium", () => {
   test.skipIf(!letters)("of a model that knows three letters it is said that it has no piece of a text", async () => {
     const { page } = await bring("learn/index.html#lang=en&lesson=choice", letters as string);
     await waitForText(page, "error", /no piece of this text/);
+    // What was wrong is forgotten when it is mended.
+    await page.$eval(byId("text"), (field) => {
+      (field as HTMLTextAreaElement).value = "ABC";
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+    await waitForText(page, "choice-told", /pieces are left/);
+    expect(await errorOf(page)).toBe("");
     await page.evaluate(() => void (location.hash = "#lang=en&lesson=attention&text=ABCABC"));
     await rest(page);
     await waitForText(page, "attention-told", /looks most at/);
+    expect(await errorOf(page)).toBe("");
+    // Its context of 11 is shorter than the vectors that are looked at together.
+    await page.evaluate(() => void (location.hash = "#lang=en&lesson=lens&text=ABCABC"));
+    await rest(page);
+    await waitForText(page, "lens-told", /first ahead/);
+    await waitForText(page, "credit-told", /votes sum up/);
     expect(await errorOf(page)).toBe("");
     await page.close();
   }, 60_000);
@@ -156,6 +169,11 @@ describe("a model of the reader's own, in Chromium", () => {
     await compareWith(file("other", gguf.recorded("mpt")));
     await waitForText(page, "loss-told", /no matrix in common/);
     expect(await errorOf(page)).toBe("");
+    const broken = gguf.llama(gguf.TINY, gguf.F32);
+    broken.magic = "GGML";
+    await compareWith(file("no-original", broken));
+    await waitForText(page, "error", /GGUF/);
+    expect(await page.$eval(byId("loss-told"), (line) => line.textContent)).toBe("");
     await page.close();
   }, 90_000);
 

@@ -1,9 +1,8 @@
 import type { Model } from "pagelm";
 import { type Part, partsOf, type Speech, speechOf, sumOf } from "./attribution.js";
 import { asking } from "./cost.js";
-import { shown } from "./figure.js";
 import { headMap } from "./head-map.js";
-import { type Context, controls, figure, paragraph, pieceOf, piecesOf, textField, told, tokensOf } from "./lesson.js";
+import { type Context, controls, figure, namesOf, paragraph, pieceOf, textField, tokensOf, told } from "./lesson.js";
 import { best, mean } from "./numbers.js";
 
 const MOST_TOKENS = 24;
@@ -78,7 +77,7 @@ export function attributing(root: HTMLElement, context: Context, text: () => str
       const wanted = word.get() === "" ? undefined : (await pieceOf(model, word.get()))?.token;
       const credit = await creditOf(model, tokens, position, wanted, still);
       if (!credit) return;
-      const [from = "", to = ""] = (await piecesOf(model, [tokens[position] as number, credit.target])).map(shown);
+      const [from = "", to = ""] = await namesOf(model, [tokens[position] as number, credit.target]);
       const values = creditMap(model, credit);
       const telling = t("credit.told", { from, to, logit: signed(credit.logit), sum: signed(credit.sum), embedding: signed(values.embedding) });
       says.textContent = telling;
@@ -97,7 +96,7 @@ export function attributing(root: HTMLElement, context: Context, text: () => str
           const idx = credit.parts.findIndex((one) => one.kind === kind && one.layer === i && (kind !== "head" || one.head === j));
           const said = credit.said[idx];
           if (!said) return;
-          const list = (await piecesOf(model, said.top.map(({ token }) => token))).map(shown).join(" ");
+          const list = (await namesOf(model, said.top.map(({ token }) => token))).join(" ");
           const name = kind === "head" ? `${t("head")} ${j + 1}` : t(`credit.${kind}`);
           part.textContent = t("credit.part", { layer: i + 1, name, value: signed(said.values[0] ?? 0), piece: to, list });
         });

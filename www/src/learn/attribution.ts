@@ -19,6 +19,8 @@ export interface Part {
 
 /** Vectors that are projected at a time. */
 const ROWS = 16;
+/** The same for this model: no more than its context. */
+export const rowsAtATime = ({ info }: Pick<Model, "info">) => Math.min(ROWS, info.nCtx);
 /** Pieces that are kept of what a part says. */
 const N_TOP = 6;
 
@@ -121,8 +123,9 @@ export async function speechOf(model: Model, vectors: readonly Float32Array[], w
   };
   const total = sizeOf(whole) || 1;
   const said: Speech[] = [];
-  for (let at = 0; at < vectors.length && still(); at += ROWS) {
-    const some = vectors.slice(at, at + ROWS);
+  const step = rowsAtATime(model);
+  for (let at = 0; at < vectors.length && still(); at += step) {
+    const some = vectors.slice(at, at + step);
     const scaled = new Float32Array(some.length * nEmbd);
     some.forEach((vector, idx) => {
       const size = sizeOf(vector) || 1;

@@ -75,39 +75,53 @@ export function drawBars(svg: Svg, width: number, bars: readonly Bar[], most: nu
 
 /** Cells, as wide as there is room, and as their texts need: where they need more, the picture scrolls. */
 export function drawHeat(svg: Svg, room: number, heat: Heat, act?: (row: number, column: number) => void): void {
-  const longest = Math.max(...heat.rows.map((row) => [...row].reduce((sum, letter) => sum + (letter > "\u2e80" ? 14 : 7.5), 12)));
-  const label = Math.min(96, room * 0.25, longest);
+  const label = Math.min(96, room * 0.25, Math.max(...heat.rows.map(widthOf)) + 12);
   const size = Math.max(Math.min((room - label) / heat.columns.length, 44), heat.text ? 44 : 13);
-  const least = label + size * heat.columns.length;
   const [top, height] = [headHeight(heat.columns), Math.min(size, 30)];
-  svg.attr("viewBox", `0 0 ${Math.max(room, least + 30)} ${top + heat.rows.length * height}`).style("min-width", `${least}px`);
+  const full = label + size * heat.columns.length + (isShort(heat.columns.at(-1) ?? "") ? 2 : top * 0.7);
+  const width = Math.max(room, full);
+  svg.attr("viewBox", `0 0 ${width} ${top + heat.rows.length * height}`).style("min-width", full > room ? `${full}px` : "");
+  const every = heat.columns.every(isShort) ? Math.ceil((Math.max(...heat.columns.map(widthOf)) + 3) / size) : 1;
   heat.columns.forEach((column, j) => {
+    if (j % every !== 0) return;
     const leans = !isShort(column);
     const at = `translate(${label + (j + (leans ? 0.6 : 0.5)) * size} ${top - 6})${leans ? " rotate(-52)" : ""}`;
-    svg.append("text").attr("transform", at).attr("text-anchor", leans ? "start" : "middle").text(clip(column, 66));
+    svg.append("text").attr("transform", at).attr("text-anchor", leans ? "start" : "middle").text(clip(column, MOST_HEAD));
   });
   heat.rows.forEach((row, i) => {
-    const y = top + i * height;
-    svg.append("text").attr("x", label - 6).attr("y", y + height / 2 + 4).attr("text-anchor", "end").text(clip(row, label));
     heat.columns.forEach((column, j) => {
       const value = heat.value(i, j);
       if (value === undefined) return;
-      const at = `translate(${label + j * size} ${y})`;
+      const at = `translate(${label + j * size} ${top + i * height})`;
       const g = svg.append("g").attr("transform", at).attr("class", heat.chosen?.(i, j) ? "cell chosen" : "cell");
       g.append("rect").attr("class", "frame").attr("width", size - 1).attr("height", height - 1);
       const ink = g.append("rect").attr("class", value < 0 ? "ink less" : "ink").attr("width", size - 1).attr("height", height - 1);
       ink.style("opacity", Math.min(Math.abs(value), 1));
       const text = heat.text?.(i, j);
-      if (text !== undefined) g.append("text").attr("class", Math.abs(value) > 0.75 ? "over" : "").attr("x", 4).attr("y", height / 2 + 4).text(clip(text, size + 6));
+      if (text !== undefined) g.append("text").attr("class", shadeOf(value)).attr("x", 4).attr("y", height / 2 + 4).text(clip(text, size + 6));
       g.append("title").text(`${row} → ${column}: ${text ?? value.toFixed(2)}`);
       button(svg, at, `${row}, ${column}: ${text ?? value.toFixed(2)}`, [size, height], act && (() => act(i, j)));
     });
   });
+  // Last, and on paper of their own: they stay when what is beside them scrolls.
+  const names = svg.append("g").attr("class", "row-names");
+  names.append("rect").attr("x", -4).attr("width", label + 3).attr("height", top + heat.rows.length * height);
+  heat.rows.forEach((row, i) => {
+    names.append("text").attr("x", label - 6).attr("y", top + (i + 0.5) * height + 4).attr("text-anchor", "end").text(clip(row, label));
+  });
 }
+
+/** How full a cell's colour is, for the text on it: what can be read on a middle shade differs between light and dark. */
+const shadeOf = (value: number) => (value > 0.765 || value < -0.8 ? "over" : Math.abs(value) > 0.595 ? "middle" : "");
 
 /** Numbers stand upright above their columns, words lean. */
 const isShort = (name: string) => /^\d{1,3}$/.test(name);
-const headHeight = (columns: readonly string[]) => (columns.every(isShort) ? 22 : 62);
+/** As much of a leaning name as is drawn, in px along it. */
+const MOST_HEAD = 100;
+const headHeight = (columns: readonly string[]) =>
+  columns.every(isShort) ? 22 : Math.max(62, 14 + 0.8 * Math.min(MOST_HEAD, Math.max(...columns.map(widthOf))));
+/** About how wide a text is, in px. */
+const widthOf = (text: string) => [...text].reduce((sum, letter) => sum + (letter > "\u2e80" ? 14 : 7.5), 0);
 
 /** A map of points, as wide as high in its units. */
 export function drawPoints(svg: Svg, width: number, points: readonly Point[]): void {
@@ -116,12 +130,31 @@ export function drawPoints(svg: Svg, width: number, points: readonly Point[]): v
   const x = scaleLinear(range(points.map((one) => one.x)), [30, width - 70]);
   const y = scaleLinear(range(points.map((one) => one.y)), [height - 20, 20]);
   svg.attr("viewBox", `0 0 ${width} ${height}`);
+  const taken: Box[] = points.map((at) => ({ x: x(at.x) - 3, y: y(at.y) - 3, width: 6, height: 6 }));
   for (const { label, strong, ...at } of points) {
     const g = svg.append("g").attr("transform", `translate(${x(at.x)} ${y(at.y)})`).attr("class", strong ? "point strong" : "point");
     g.append("circle").attr("r", strong ? 5 : 3);
-    g.append("text").attr("x", 7).attr("y", 4).text(label);
+    g.append("title").text(label);
+    // Beside its point, below or above it, wherever no other stands; where all is full, the table has it.
+    const wide = widthOf(label);
+    const free = [[7, 4], [-wide - 7, 4], [-wide / 2, 18], [-wide / 2, -8]].find(([dx = 0, dy = 0]) => {
+      const box = { x: x(at.x) + dx, y: y(at.y) + dy - 11, width: wide, height: 14 };
+      const isFree = box.x >= 0 && box.x + wide <= width && !taken.some((other) => meet(box, other));
+      if (isFree) taken.push(box);
+      return isFree;
+    });
+    if (free) g.append("text").attr("x", free[0] as number).attr("y", free[1] as number).text(label);
   }
 }
+
+interface Box {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+const meet = (a: Box, b: Box) => a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
 
 /** Where on curves a mark is, counted in values, and how much one step from value to value is on the axis: 1 by default. */
 export interface Mark {

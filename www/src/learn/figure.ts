@@ -45,6 +45,7 @@ export class Figure {
     const picture = make("div", "", { className: "picture", tabIndex: 0, role: "group" });
     picture.setAttribute("aria-label", caption);
     picture.append(this.#svg);
+    picture.addEventListener("scroll", () => this.#stick(), { passive: true });
     this.#caption = make("figcaption", caption);
     this.root.dataset.testid = id;
     this.root.append(picture, this.#caption, details);
@@ -90,8 +91,17 @@ export class Figure {
     const chosen = [...this.#svg.querySelectorAll(".chosen")].at(-1);
     if (!chosen || picture.scrollWidth <= picture.clientWidth) return;
     const [cell, frame] = [chosen.getBoundingClientRect(), picture.getBoundingClientRect()];
+    const left = frame.left + (this.#svg.querySelector(".row-names")?.getBoundingClientRect().width ?? 0);
     if (cell.right > frame.right) picture.scrollLeft += cell.right - frame.right + 8;
-    else if (cell.left < frame.left) picture.scrollLeft -= frame.left - cell.left + 8;
+    else if (cell.left < left) picture.scrollLeft -= left - cell.left + 8;
+    this.#stick();
+  }
+
+  /** Keeps the names of rows in sight. */
+  #stick(): void {
+    const names = this.#svg.querySelector<SVGElement>(".row-names");
+    const scale = this.#svg.clientWidth / this.#svg.viewBox.baseVal.width || 1;
+    if (names) names.style.transform = `translateX(${(this.#svg.parentElement?.scrollLeft ?? 0) / scale}px)`;
   }
 
   #saving(label: string): HTMLElement {
@@ -141,6 +151,7 @@ export class Figure {
       this.#svg.replaceChildren();
       this.#svg.style.removeProperty("min-width");
       draw(select(this.#svg), Math.max(this.#width, 240));
+      this.#stick();
       if (had >= 0) buttons()[had]?.focus({ preventScroll: true });
     };
     this.#draw();

@@ -1,4 +1,5 @@
 import { make, need } from "../dom.js";
+import { Address } from "./address.js";
 import type { Context } from "./lesson.js";
 import { ModelPanel } from "./model-panel.js";
 import { LANGUAGES, State } from "./state.js";
@@ -12,11 +13,19 @@ const names = { en: "English", zh: "中文" };
  * `render` builds the page's own part anew; `moved` says that the reader came by a link.
  */
 export function startPage(render: (context: Context, moved: boolean) => void): void {
-  const write = (hash: string) => history.replaceState(null, "", hash);
-  let state = new State(location.hash, write);
+  const address = new Address({ hash: () => location.hash, replace: (hash) => history.replaceState(null, "", hash) });
+  /** What is in the address. Work for a lesson that was left may still end, and must not write itself over the next one. */
+  const read = () => {
+    const own: State = new State(location.hash, (hash) => {
+      if (own === state) address.write(hash);
+    });
+    return own;
+  };
+  for (const event of ["click", "pagehide"]) addEventListener(event, () => address.flush(), { capture: true });
+  let state = read();
   const panel = new ModelPanel(need("the-model", HTMLElement), need("notice", HTMLElement), () => show(false));
   const busy = (isBusy: boolean) => document.documentElement.toggleAttribute("data-busy", isBusy);
-  const turns = new Turns(() => panel.model(), (thrown) => panel.fail(thrown), busy);
+  const turns = new Turns(() => panel.model(), (thrown, name) => panel.fail(thrown, name), (name) => panel.mended(name), busy);
 
   const show = (moved: boolean) => {
     const t: Context["t"] = (key, values) => fill(strings[state.language][key], values);
@@ -47,7 +56,8 @@ export function startPage(render: (context: Context, moved: boolean) => void): v
     for (const notes of document.querySelectorAll<HTMLDetailsElement>(".ask")) notes.open = true;
   });
   addEventListener("hashchange", () => {
-    state = new State(location.hash, write);
+    address.forget();
+    state = read();
     show(true);
   });
   show(false);

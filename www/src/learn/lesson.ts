@@ -1,9 +1,12 @@
 import type { Model } from "pagelm";
 import { make } from "../dom.js";
 import { Figure } from "./figure.js";
+import { learnParts } from "./names.js";
 import type { State } from "./state.js";
 import type { StringKey } from "./strings/index.js";
 import type { Work } from "./turns.js";
+
+export { canFollow, namesOf, piecesOf } from "./names.js";
 
 /** What a lesson is made with. */
 export interface Context {
@@ -142,22 +145,26 @@ export function press(label: string, id: string, act: () => void, className = ""
   return button;
 }
 
+/** The largest number that a table takes: products of larger ones are soon none at all. */
+const MOST = 1000;
+const within = (value: number) => (Number.isFinite(value) ? Math.max(-MOST, Math.min(value, MOST)) : 0);
+
 /** A small table of numbers that can be changed, kept in the address as rows between semicolons. */
 export function numberTable(context: Context, name: string, title: string, otherwise: string, cell: (row: number, column: number) => string, changed: () => void) {
   const parse = (text: string) => text.split(";").map((row) => row.split(",").map(Number));
   const [asked, own] = [parse(context.state.text(name, otherwise)), parse(otherwise)];
   const sound = asked.length === own.length && asked.every((row, i) => row.length === own[i]?.length && row.every(Number.isFinite));
-  const values = sound ? asked : own;
+  const values = sound ? asked.map((row) => row.map(within)) : own;
   const root = make("table", "", { className: "numbers" });
   root.append(make("caption", title));
   values.forEach((row, i) => {
     const tr = make("tr");
     row.forEach((value, j) => {
-      const input = make("input", "", { type: "number", step: "0.5", value: String(value) });
+      const input = make("input", "", { type: "number", step: "0.5", min: String(-MOST), max: String(MOST), value: String(value) });
       input.setAttribute("aria-label", cell(i + 1, j + 1));
       input.dataset.testid = `${name}-${i}-${j}`;
       input.addEventListener("input", () => {
-        row[j] = Number.isFinite(input.valueAsNumber) ? input.valueAsNumber : 0;
+        row[j] = within(input.valueAsNumber);
         context.state.set({ [name]: values.map((one) => one.join(",")).join(";") });
         changed();
       });
@@ -173,11 +180,6 @@ export function numberTable(context: Context, name: string, title: string, other
 /** A figure of a lesson. */
 export function figure({ t }: Context, caption: StringKey, id: string): Figure {
   return new Figure({ caption: t(caption), table: t("figure.table"), save: t("figure.save") }, id);
-}
-
-/** The pieces of some tokens, as text. */
-export async function piecesOf(model: Model, tokens: ArrayLike<number>): Promise<string[]> {
-  return Promise.all(Array.from(tokens, (token) => model.detokenize([token])));
 }
 
 /** What a reader is told in place of a figure. */
@@ -196,6 +198,7 @@ export class Notice extends Error {
 async function allTokensOf(model: Model, text: string): Promise<Uint32Array> {
   const tokens = await model.tokenize(text);
   if (tokens.length === 0 && text !== "") throw new Notice("model.noPieces");
+  await learnParts(model, text);
   return tokens;
 }
 

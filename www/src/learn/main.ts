@@ -57,7 +57,9 @@ function showContents(context: Context, at: number): void {
   nav.setAttribute("aria-label", t("site.contents"));
   nav.replaceChildren(list);
   const current = list.children[at] as HTMLElement;
-  list.scrollLeft = current.offsetLeft - list.offsetLeft - 24;
+  const show = () => void (list.scrollLeft = current.offsetLeft - list.offsetLeft - 24);
+  show();
+  void document.fonts.ready.then(show); // names have other widths by then
 }
 
 /** What a teacher can do with a lesson: what it is for, and what to ask. */

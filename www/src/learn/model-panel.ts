@@ -5,6 +5,7 @@ import { formatBytes } from "../format.js";
 import { Library, type Shelf } from "../library.js";
 import { type Context, Notice } from "./lesson.js";
 import type { State } from "./state.js";
+import type { StringKey } from "./strings/index.js";
 
 /** From here on it is said before it is tried that a page may not get the memory. */
 export const BIG_BYTES = 1_500_000_000;
@@ -26,6 +27,8 @@ export class ModelPanel {
   #info: ModelInfo | undefined;
   #t: Context["t"] | undefined;
   #state: State | undefined;
+  /** The figure that could not be drawn, where that is what is told. */
+  #failed: string | undefined;
 
   /** `notice` is where loading and errors are told, wherever the reader is. */
   constructor(root: HTMLElement, notice: HTMLElement, changed: () => void) {
@@ -61,19 +64,36 @@ export class ModelPanel {
     return this.#library.get();
   }
 
-  fail(thrown: unknown): void {
+  /** Tells an error; one of a figure stays until that figure can be drawn. */
+  fail(thrown: unknown, figure?: string): void {
     const code = thrown instanceof PageLmError ? thrown.code : undefined;
     // A model is given up only when another has taken its place, and then all is drawn anew.
     if (code === "aborted" || code === "disposed") return;
     const message = thrown instanceof Error ? thrown.message : String(thrown);
     if (thrown instanceof Notice) this.#tell(this.#t?.(thrown.key));
     else this.#tell(code && this.#t ? this.#t(`error.${code}`, { message }) : message);
+    this.#failed = figure;
+  }
+
+  /** A figure could be drawn: what kept it from that is over. */
+  mended(figure: string): void {
+    if (this.#failed === figure) this.#tell();
   }
 
   show(t: Context["t"], state: State): void {
     [this.#t, this.#state] = [t, state];
     this.#tell();
     this.#rebuild();
+    this.#follow(state);
+  }
+
+  /** Takes the model that a link asks for; the reader's own stays, and the address says what is here. */
+  #follow(state: State): void {
+    const here = this.#builtins.find((item) => item === this.#library.item);
+    if (!this.#library.ready || this.#library.loading) return;
+    const wanted = this.#builtins.find((item) => keyOf(item) === state.text("model", ""));
+    if (wanted && here && wanted !== here) void this.#choose(wanted, keyOf(wanted));
+    else if (state.text("model", "") !== (here && here !== this.#builtins[0] ? keyOf(here) : "")) state.set({ model: here && keyOf(here) });
   }
 
   #rebuild(): void {
@@ -83,7 +103,7 @@ export class ModelPanel {
     const bar = make("div", "", { className: "switch", role: "group" });
     bar.setAttribute("aria-label", t("model.title"));
     for (const item of this.#builtins) {
-      const button = make("button", item.builtin.label ?? item.builtin.name, { type: "button" });
+      const button = make("button", this.#nameOf(item), { type: "button" });
       button.setAttribute("aria-pressed", String(this.#library.item === item));
       button.addEventListener("click", () => void this.#choose(item, keyOf(item)));
       bar.append(button);
@@ -115,6 +135,12 @@ export class ModelPanel {
     );
     this.#root.replaceChildren(part);
     this.#say();
+  }
+
+  /** What a model of this site is for, in the reader's language where the page knows it. */
+  #nameOf(item: BuiltinShelf): string {
+    const key = { story: "builtin.story", tasks: "builtin.tasks" }[keyOf(item)] as StringKey | undefined;
+    return (key && this.#t?.(key)) ?? item.builtin.label ?? item.builtin.name;
   }
 
   /** Reads the header first, and says what is too big for what before anything is tried. */
@@ -153,6 +179,7 @@ export class ModelPanel {
   /** Says something where it cannot be missed, with a way to go on if there is one; without a text, takes it away. */
   #tell(text = "", act?: [string, () => void]): void {
     this.#error.textContent = text;
+    this.#failed = undefined;
     if (act) {
       const button = make("button", act[0], { type: "button", className: "quiet" });
       button.addEventListener("click", act[1]);
@@ -167,7 +194,7 @@ export class ModelPanel {
     this.#coming.textContent = this.#t?.("model.loading", { name: item.label, percent: share }) ?? "";
     this.#bar.setAttribute("aria-label", this.#coming.textContent);
     if (totalBytes) this.#bar.value = receivedBytes / totalBytes;
-    this.#tell(this.#error.textContent ?? "");
+    this.#notice.hidden = this.#bar.hidden = false;
   }
 
   #arrived(): void {

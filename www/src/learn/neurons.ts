@@ -1,7 +1,6 @@
 import { type Model, PageLmError } from "pagelm";
 import { neuronsOf, speechOf } from "./attribution.js";
-import { choose, type Context, controls, figure, paragraph, piecesOf, slider, told } from "./lesson.js";
-import { shown } from "./figure.js";
+import { choose, type Context, controls, figure, namesOf, paragraph, slider, told } from "./lesson.js";
 import { best } from "./numbers.js";
 
 /** How many neurons are drawn. */
@@ -18,7 +17,7 @@ export async function saidBy(model: Model, token: number, layer: number, idx: nu
   const [vector] = await neuronsOf(model, token, layer, [{ idx, value }]);
   if (!vector) return [];
   const [speech] = await speechOf(model, [vector], vector, []);
-  return (await piecesOf(model, (speech?.top ?? []).map((one) => one.token))).map(shown);
+  return namesOf(model, (speech?.top ?? []).map((one) => one.token));
 }
 
 /** A text as a figure reads it. */

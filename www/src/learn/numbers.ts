@@ -5,6 +5,8 @@
 
 /** Up to so many are kept in order while a list is gone through once; for more, it is sorted. */
 const FEW = 64;
+/** Rounds of power iteration, where two directions are hard to tell apart. */
+const MOST_ROUNDS = 2000;
 
 /** softmax(x / temperature); at temperature 0 all of it on the largest. */
 export function softmax(logits: ArrayLike<number>, temperature = 1): Float64Array {
@@ -88,14 +90,17 @@ export function pca(rows: readonly Float32Array[]): [number, number][] {
   const places = rows.map((): [number, number] => [0, 0]);
   for (const axis of [0, 1]) {
     let direction = Float64Array.from({ length: width }, (_, idx) => Math.sin(idx * (axis + 1) + 1));
-    for (let round = 0; round < 60; round += 1) {
+    let moved = 1;
+    for (let round = 0; round < MOST_ROUNDS && moved > 1e-14; round += 1) {
       const next = new Float64Array(width);
       for (const row of left) {
         const along = dot(row, direction);
         row.forEach((x, idx) => (next[idx] = (next[idx] as number) + along * x));
       }
       const length = Math.sqrt(dot(next, next)) || 1;
+      const before = direction;
       direction = next.map((x) => x / length);
+      moved = 1 - dot(direction, before) ** 2;
     }
     left.forEach((row, idx) => {
       const along = dot(row, direction);

@@ -1,7 +1,6 @@
 import { during } from "./attribution.js";
 import { asking } from "./cost.js";
-import { shown } from "./figure.js";
-import { type Context, controls, figure, paragraph, percent, piecesOf, slider, textField, told, tokensOf } from "./lesson.js";
+import { type Context, controls, figure, namesOf, paragraph, percent, slider, textField, tokensOf, told } from "./lesson.js";
 import { best, softmax } from "./numbers.js";
 
 const MOST_TOKENS = 16;
@@ -52,9 +51,9 @@ export function patching(root: HTMLElement, context: Context): void {
         const probs = await during(model, [{ site: "l_out", layer: l, positions: [position, position + 1], set }], () => readsAs(bad));
         patched[idx] = probs[answer] as number;
       }
-      const pieces = (await piecesOf(model, bad)).map(shown);
-      const cleanPieces = (await piecesOf(model, good)).map(shown);
-      const [word = ""] = (await piecesOf(model, [answer])).map(shown);
+      const pieces = await namesOf(model, bad);
+      const cleanPieces = await namesOf(model, good);
+      const [word = ""] = await namesOf(model, [answer]);
       layer.limit(nLayer);
       at.limit(n);
       const differs = pieces.findIndex((piece, idx) => piece !== cleanPieces[idx]);

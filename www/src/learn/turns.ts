@@ -9,16 +9,24 @@ export type Work = (model: Model, still: () => boolean) => Promise<void>;
  */
 export class Turns {
   readonly #model: () => Promise<Model>;
-  readonly #fail: (thrown: unknown) => void;
+  readonly #fail: (thrown: unknown, name: string) => void;
+  readonly #done: (name: string) => void;
   readonly #busy: (isBusy: boolean) => void;
   readonly #waiting = new Map<string, Work>();
   #running = false;
   /** Counts how often everything was given up. */
   #epoch = 0;
 
-  constructor(model: () => Promise<Model>, fail: (thrown: unknown) => void, busy: (isBusy: boolean) => void = () => {}) {
+  /** `fail` and `done` hear how each work ended, by its name. */
+  constructor(
+    model: () => Promise<Model>,
+    fail: (thrown: unknown, name: string) => void,
+    done: (name: string) => void = () => {},
+    busy: (isBusy: boolean) => void = () => {},
+  ) {
     this.#model = model;
     this.#fail = fail;
+    this.#done = done;
     this.#busy = busy;
   }
 
@@ -52,8 +60,9 @@ export class Turns {
         this.#waiting.delete(name);
         const epoch = this.#epoch;
         await work?.(model, () => epoch === this.#epoch && !this.#waiting.has(name));
+        this.#done(name);
       } catch (thrown) {
-        this.#fail(thrown);
+        this.#fail(thrown, name);
       }
     }
     this.#running = false;

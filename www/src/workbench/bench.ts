@@ -1,8 +1,7 @@
-import { shown } from "../learn/figure.js";
 import { asking } from "../learn/cost.js";
 import { caveatOf, creditCost, signed } from "../learn/attributing.js";
 import { headMap } from "../learn/head-map.js";
-import { choose, type Context, controls, figure, paragraph, percent, pieceOf, piecesOf, press, textField, told } from "../learn/lesson.js";
+import { canFollow, choose, type Context, controls, figure, namesOf, paragraph, percent, pieceOf, piecesOf, press, textField, told } from "../learn/lesson.js";
 import { best, softmax } from "../learn/numbers.js";
 import { cell, type Part, type Spot } from "./cell.js";
 import { compare } from "./compare.js";
@@ -84,7 +83,7 @@ export function bench(root: HTMLElement, context: Context): void {
       if (isCredit && !ask.pass(model, ...creditCost(model, now.tokens.length))) return;
       values = await valuesOf(now, position, goal, measure.get(), still);
       if (!values || !still()) return;
-      const [from = "", to = ""] = [now.pieces[position], ...(await piecesOf(model, [goal])).map(shown)];
+      const [from = "", to = ""] = [now.pieces[position], ...(await namesOf(model, [goal]))];
       const { credit } = values;
       if (state.text("part", "") === "") spot = strongest(values, nHead) ?? spot;
       says.textContent = credit
@@ -124,11 +123,12 @@ export function bench(root: HTMLElement, context: Context): void {
   const drawNext = async ({ model, tokens, pieces }: Reading, position: number, probs: Float64Array) => {
     const likeliest = best(probs, N);
     const coming = tokens[position + 1];
-    const names = await piecesOf(model, likeliest.map(({ token }) => token));
-    const rows = likeliest.map(({ token, p }, idx) => ({ piece: names[idx] ?? "", label: `${token === coming ? "→ " : ""}${shown(names[idx] ?? "")}`, p }));
+    const ids = likeliest.map(({ token }) => token);
+    const [texts, names] = [await piecesOf(model, ids), await namesOf(model, ids)];
+    const rows = likeliest.map(({ token, p }, idx) => ({ piece: texts[idx] ?? "", label: `${token === coming ? "→ " : ""}${names[idx] ?? ""}`, p }));
     next.caption = t("bench.nextAfter", { piece: pieces[position] ?? "" });
     next.bars(
-      rows.map(({ piece, label, p }) => ({ label, value: p, note: percent(p), act: position === tokens.length - 1 ? () => text.append(piece) : undefined })),
+      rows.map(({ piece, label, p }) => ({ label, value: p, note: percent(p), act: position === tokens.length - 1 && canFollow(piece) ? () => text.append(piece) : undefined })),
       { alt: rows.slice(0, 5).map(({ label, p }) => `${label} ${percent(p)}`).join(", "), head: [t("token"), t("probability")], rows: rows.map(({ label, p }) => [label, percent(p)]) },
       1,
     );

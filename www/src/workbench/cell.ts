@@ -1,6 +1,5 @@
 import { make } from "../dom.js";
-import { type Context, figure, percent, piecesOf, told } from "../learn/lesson.js";
-import { shown } from "../learn/figure.js";
+import { type Context, figure, namesOf, percent, told } from "../learn/lesson.js";
 import { neuronFigures } from "../learn/neurons.js";
 import { best, rms, softmax } from "../learn/numbers.js";
 import { signed } from "../learn/attributing.js";
@@ -43,7 +42,7 @@ export function cell(root: HTMLElement, context: Context) {
     const text = t("attention.told", { layer: layer + 1, head: (part as number) + 1, from: pieces[position] ?? "", to: pieces[to] ?? "", share: percent(row[to] ?? 0) });
     map.heat(
       { rows: pieces, columns: pieces, value: (i, j) => (j > i ? undefined : own[i * n + j]), chosen: (i) => i === position },
-      { alt: t("attention.alt", { n, told: text }), head: [t("token"), ...pieces], rows: pieces.map((piece, i) => [piece, ...[...own.subarray(i * n, i * n + i + 1)].map((w) => w.toFixed(3))]) },
+      { alt: t("attention.alt", { n, told: text }), head: [t("token"), ...pieces], rows: pieces.map((piece, i) => [piece, ...[...own.subarray(i * n, (i + 1) * n)].map((w, j) => (j > i ? "" : w.toFixed(3)))]) },
     );
     const { headDim, nHead, nHeadKv } = model.info;
     const { sites } = await model.trace(tokens, { sites: ["Qcur", "Kcur", "Vcur", "kqv_out"], layers: [layer], positions: [position] });
@@ -68,7 +67,7 @@ export function cell(root: HTMLElement, context: Context) {
     const vector = reading.stream(layer, position);
     const probs = softmax(await model.project(vector.slice()));
     const likeliest = best(probs, 8);
-    const names = (await piecesOf(model, likeliest.map(({ token }) => token))).map(shown);
+    const names = await namesOf(model, likeliest.map(({ token }) => token));
     const rows = likeliest.map(({ p }, idx) => [names[idx] ?? "", percent(p)] as const);
     const text = t("bench.streamTold", { layer: layer + 1, from: reading.pieces[position] ?? "", to: names[0] ?? "", share: percent(likeliest[0]?.p ?? 0), size: rms(vector).toFixed(2) });
     next.bars(likeliest.map(({ p }, idx) => ({ label: names[idx] ?? "", value: p, note: percent(p) })), { alt: text, head: [t("token"), t("probability")], rows }, 1);
@@ -103,7 +102,7 @@ async function creditLine({ t }: Context, { model }: Reading, { layer, part }: S
   const idx = credit?.parts.findIndex((one) => one.layer === layer && (part === "network" ? one.kind === "network" : one.kind === "head" && one.head === part)) ?? -1;
   const said = credit?.said[idx];
   if (!credit || !said) return "";
-  const [piece = "", ...list] = (await piecesOf(model, [credit.target, ...said.top.map(({ token }) => token)])).map(shown);
+  const [piece = "", ...list] = await namesOf(model, [credit.target, ...said.top.map(({ token }) => token)]);
   const name = part === "network" ? t("credit.network") : `${t("head")} ${(part as number) + 1}`;
   return t("credit.part", { layer: layer + 1, name, value: signed(said.values[0] ?? 0), piece, list: list.join(" ") });
 }

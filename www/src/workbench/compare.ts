@@ -1,8 +1,7 @@
 import type { Intervention, Model } from "pagelm";
 import { make } from "../dom.js";
 import { headMap } from "../learn/head-map.js";
-import { choose, type Context, controls, figure, paragraph, percent, piecesOf, press, promptOf, textField, told } from "../learn/lesson.js";
-import { shown } from "../learn/figure.js";
+import { choose, type Context, controls, figure, namesOf, paragraph, percent, press, promptOf, textField, told } from "../learn/lesson.js";
 import { best, cut, divergence, softmax } from "../learn/numbers.js";
 import type { Part, Spot } from "./cell.js";
 import { type Measure, nextOf, type Reading, readText, type Values, valuesOf } from "./reading.js";
@@ -24,11 +23,14 @@ export interface Here {
 const keyOf = ({ layer, part }: Spot) => `${layer + 1}.${typeof part === "number" ? part + 1 : "n"}`;
 
 function spotOf(key: string): Spot | undefined {
-  const [, layer, part] = /^(\d+)\.(\d+|n)$/.exec(key) ?? [];
+  const [, layer, part] = /^([1-9]\d*)\.([1-9]\d*|n)$/.exec(key) ?? [];
   if (layer === undefined || part === undefined) return undefined;
   const own: Part = part === "n" ? "network" : Number(part) - 1;
   return { layer: Number(layer) - 1, part: own };
 }
+
+/** Whether a model has a place: a link may be to one of a larger model. */
+const isIn = ({ nLayer, nHead }: Model["info"], { layer, part }: Spot) => layer < nLayer && (typeof part !== "number" || part < nHead);
 
 /** What switches a place off. The stream cannot be: nothing would be left. */
 const offOf = ({ layer, part }: Spot): Intervention =>
@@ -68,18 +70,16 @@ export function compare(root: HTMLElement, context: Context, settings: () => Set
     changed();
   };
 
-  const names = async (model: Model, tokens: readonly number[]) => (await piecesOf(model, tokens)).map(shown);
-
   /** Two distributions, with the pieces that are likeliest in either. */
   const show = async (model: Model, a: Float64Array, b: Float64Array) => {
     const all = [...new Set([...best(a, N), ...best(b, N)].map(({ token }) => token))];
     const of = async (probs: Float64Array) => {
       const sorted = [...all].sort((x, y) => (probs[y] as number) - (probs[x] as number)).slice(0, N);
-      const labels = await names(model, sorted);
+      const labels = await namesOf(model, sorted);
       return sorted.map((token, idx) => ({ label: labels[idx] ?? "", value: probs[token] as number, note: percent(probs[token] as number), out: probs[token] === 0 }));
     };
     const likeliest = best(a, 1)[0]?.token ?? 0;
-    const [piece = ""] = await names(model, [likeliest]);
+    const [piece = ""] = await namesOf(model, [likeliest]);
     const text = t("bench.compareTold", { piece, a: percent(a[likeliest] as number), b: percent(b[likeliest] as number), divergence: divergence(a, b).toFixed(3) });
     says.textContent = text;
     for (const [drawn, bars] of [[first, await of(a)], [second, await of(b)]] as const) {
@@ -93,10 +93,16 @@ export function compare(root: HTMLElement, context: Context, settings: () => Set
     return probs;
   };
 
+  const tellOff = () => {
+    list.textContent = off.size > 0 ? t("bench.offList", { list: [...off.keys()].join(", ") }) : t("bench.offNone");
+  };
+
   const draw = () => {
     if (!here || way.get() === "none") return;
     const { reading, position, target, measure, values } = here;
     const kind = way.get();
+    for (const [key, spot] of off) if (!isIn(reading.model.info, spot)) off.delete(key);
+    tellOff();
     run("compare", async (model, still) => {
       const logits = reading.logits(position);
       if (kind === "settings") return show(model, withSettings(logits, settings()), withSettings(logits, how.get()));
@@ -130,7 +136,7 @@ export function compare(root: HTMLElement, context: Context, settings: () => Set
     offPart.hidden = kind !== "off";
     map.root.hidden = kind === "none" || kind === "settings";
     says.hidden = pair.hidden = kind === "none";
-    list.textContent = off.size > 0 ? t("bench.offList", { list: [...off.keys()].join(", ") }) : t("bench.offNone");
+    tellOff();
     draw();
   };
   redraw();

@@ -6,8 +6,7 @@
 import type { Intervention, Model } from "pagelm";
 import { during } from "../learn/attribution.js";
 import { creditMap, creditOf, type Credit } from "../learn/attributing.js";
-import { shown } from "../learn/figure.js";
-import { piecesOf, tokensOf } from "../learn/lesson.js";
+import { namesOf, tokensOf } from "../learn/lesson.js";
 import { HABITS } from "../learn/head-map.js";
 import { softmax } from "../learn/numbers.js";
 
@@ -47,7 +46,7 @@ export async function readText(model: Model, text: string, off: readonly Interve
     model,
     tokens,
     off,
-    pieces: (await piecesOf(model, tokens)).map(shown),
+    pieces: await namesOf(model, tokens),
     weights: (layer, head) => weights.subarray((layer * nHead + head) * n * n, (layer * nHead + head + 1) * n * n),
     logits: (position) => logits.subarray(position * nVocab, (position + 1) * nVocab),
     stream: (layer, position) => streams.subarray((layer * n + position) * nEmbd, (layer * n + position + 1) * nEmbd),

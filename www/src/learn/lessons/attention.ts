@@ -1,7 +1,6 @@
 import { asking } from "../cost.js";
-import { shown } from "../figure.js";
 import { HABITS, headMap } from "../head-map.js";
-import { check, choose, type Context, controls, figure, type Lesson, numberTable, paragraph, percent, piecesOf, slider, textField, told, tokensOf } from "../lesson.js";
+import { check, choose, type Context, controls, figure, type Lesson, namesOf, numberTable, paragraph, percent, slider, textField, tokensOf, told } from "../lesson.js";
 import { attend, habitsOf } from "../numbers.js";
 
 const MOST_TOKENS = 24;
@@ -94,7 +93,7 @@ function allHeads(root: HTMLElement, context: Context): void {
       const place = { layer: Math.floor(best / nHead) + 1, head: (best % nHead) + 1, share: percent(habits[best] ?? 0) };
       headMap(context, overview, model, habits, { most: 1, alt: t("habits.told", { what: t(`habits.${habit.get()}`), ...place }), act: choice, chosen: (i, j) => i === l - 1 && j === h - 1 });
       const weights = weightsOf(l - 1, h - 1);
-      const pieces = (await piecesOf(model, tokens)).map(shown);
+      const pieces = await namesOf(model, tokens);
       const seen = [...weights.subarray(row * n, row * n + row + 1)];
       const to = seen.indexOf(Math.max(...seen));
       const text = t("attention.told", { layer: l, head: h, from: pieces[row] ?? "", to: pieces[to] ?? "", share: percent(seen[to] ?? 0) });

@@ -1,5 +1,4 @@
-import { shown } from "../figure.js";
-import { type Context, controls, figure, type Lesson, paragraph, piecesOf, slider, textField, told, tokensOf } from "../lesson.js";
+import { type Context, controls, figure, type Lesson, namesOf, paragraph, slider, textField, tokensOf, told } from "../lesson.js";
 import { neuronFigures } from "../neurons.js";
 import { rms } from "../numbers.js";
 import { textbook } from "./textbook.js";
@@ -44,16 +43,16 @@ function modern(root: HTMLElement, context: Context): void {
       );
       bars.bars(shownBars, { alt: t("block.alt", { list: rows.map((row) => row.join(" ")).join("; ") }), head: [t("layer"), ...parts.map(([name]) => name)], rows });
       const added = attention.map((x, layer) => x + (network[layer] as number));
-      const [piece = ""] = await piecesOf(model, [tokens[position] as number]);
+      const [piece = ""] = await namesOf(model, [tokens[position] as number]);
       says.textContent = t("block.told", {
-        piece: shown(piece),
+        piece,
         first: (stream[0] ?? 0).toFixed(2),
         last: (stream.at(-1) ?? 0).toFixed(2),
         layer: added.indexOf(Math.max(...added)) + 1,
       });
       last.replaceChildren(...paragraph(t("block.p2", { heads: nHead, kv: nHeadKv })).childNodes);
       layer.limit(nLayer);
-      const pieces = (await piecesOf(model, tokens)).map(shown);
+      const pieces = await namesOf(model, tokens);
       neurons({ model, tokens, pieces }, Math.min(layer.get(), nLayer) - 1, position);
     });
   show();

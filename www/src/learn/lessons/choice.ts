@@ -1,6 +1,5 @@
 import { make } from "../../dom.js";
-import { shown } from "../figure.js";
-import { controls, figure, type Lesson, paragraph, percent, piecesOf, promptOf, slider, textField, told } from "../lesson.js";
+import { canFollow, controls, figure, type Lesson, namesOf, paragraph, percent, piecesOf, promptOf, slider, textField, told } from "../lesson.js";
 import { best, cut, softmax } from "../numbers.js";
 
 /** How many pieces are drawn. */
@@ -44,14 +43,15 @@ export const choice: Lesson = {
       paragraph(t("choice.p2")),
     );
     let logits: Float32Array = new Float32Array();
-    let pieces: string[] = [];
+    let [pieces, names]: [string[], string[]] = [[], []];
     const read = () =>
       run("choice", async (model) => {
         const tokens = (await promptOf(model, field.get(), N_ONWARD)).slice(-256);
         if (tokens.length === 0) return;
         const { sites } = await model.trace(tokens, { sites: ["result_output"], positions: [tokens.length - 1] });
         logits = sites.result_output?.data ?? new Float32Array();
-        pieces = await piecesOf(model, best(logits, N).map(({ token }) => token));
+        const likeliest = best(logits, N).map(({ token }) => token);
+        [pieces, names] = [await piecesOf(model, likeliest), await namesOf(model, likeliest)];
         show();
         run("onward", async () => {
           const { text } = await model.generate(tokens, { temperature: 0, maxTokens: N_ONWARD }).finish();
@@ -65,7 +65,7 @@ export const choice: Lesson = {
       const likeliest = best(logits, N);
       const rows = likeliest.map(({ token }, idx) => {
         const p = kept.get(token);
-        return { label: shown(pieces[idx] ?? ""), p: p ?? (probs[token] as number), out: p === undefined, piece: pieces[idx] ?? "" };
+        return { label: names[idx] ?? "", p: p ?? (probs[token] as number), out: p === undefined, piece: pieces[idx] ?? "" };
       });
       bars.bars(
         rows.map(({ label, p, out, piece }) => ({
@@ -73,10 +73,12 @@ export const choice: Lesson = {
           value: p,
           note: percent(p),
           out,
-          act: () => {
-            before.push(field.get());
-            write(field.get() + piece);
-          },
+          act: canFollow(piece)
+            ? () => {
+                before.push(field.get());
+                write(field.get() + piece);
+              }
+            : undefined,
         })),
         {
           alt: t("choice.alt", { list: rows.slice(0, 5).map(({ label, p }) => `${label} ${percent(p)}`).join(", ") }),

@@ -1,13 +1,11 @@
 import type { Model } from "pagelm";
 import { attributing } from "../attributing.js";
+import { rowsAtATime } from "../attribution.js";
 import { asking } from "../cost.js";
-import { shown } from "../figure.js";
-import { controls, figure, type Lesson, paragraph, percent, piecesOf, slider, textField, told, tokensOf } from "../lesson.js";
+import { controls, figure, type Lesson, namesOf, paragraph, percent, slider, textField, tokensOf, told } from "../lesson.js";
 import { softmax } from "../numbers.js";
 
 const MOST_TOKENS = 24;
-/** Vectors that are projected at a time. */
-const ROWS = 16;
 
 /** What the lens shows: the likeliest piece and its probability after each layer at each token. */
 interface Seen {
@@ -24,9 +22,10 @@ async function look(model: Model, tokens: Uint32Array, still: () => boolean): Pr
   const [seen, finals] = [new Array<Seen>(n), new Array<number>(n)];
   // The last layer first, so that its answers can be asked for in the others.
   const order = Array.from({ length: n }, (_, idx) => n - 1 - idx);
-  for (let at = 0; at < n; at += ROWS) {
+  const step = rowsAtATime(model);
+  for (let at = 0; at < n; at += step) {
     if (!still()) return undefined;
-    const rows = order.slice(at, at + ROWS);
+    const rows = order.slice(at, at + step);
     const vectors = new Float32Array(rows.length * nEmbd);
     rows.forEach((row, idx) => vectors.set(streams.subarray(row * nEmbd, (row + 1) * nEmbd), idx * nEmbd));
     const logits = await model.project(vectors);
@@ -70,8 +69,8 @@ export const lens: Lesson = {
         const looked = await look(model, tokens, still);
         if (!looked) return;
         const { seen, finals } = looked;
-        const pieces = (await piecesOf(model, tokens)).map(shown);
-        const answers = (await piecesOf(model, seen.map(({ token }) => token))).map(shown);
+        const pieces = await namesOf(model, tokens);
+        const answers = await namesOf(model, seen.map(({ token }) => token));
         const layers = Array.from({ length: model.info.nLayer }, (_, layer) => `${t("layer")} ${layer + 1}`);
         show = () => {
           const position = Math.min(at.get(), n) - 1;
@@ -85,7 +84,7 @@ export const lens: Lesson = {
             {
               alt: t("lens.alt", { layers: layers.length, n, told: text }),
               head: [t("layer"), ...pieces],
-              rows: layers.map((layer, i) => [layer, ...pieces.map((_, j) => answers[i * n + j] ?? "")]),
+              rows: layers.map((layer, i) => [layer, ...pieces.map((_, j) => `${answers[i * n + j] ?? ""} ${percent(seen[i * n + j]?.p ?? 0)}`)]),
             },
             (_, j) => {
               at.set(j + 1);

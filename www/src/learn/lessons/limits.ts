@@ -1,7 +1,6 @@
 import type { Model } from "pagelm";
 import { make } from "../../dom.js";
-import { shown } from "../figure.js";
-import { type Context, controls, figure, type Lesson, paragraph, percent, pieceOf, piecesOf, promptOf, textField, told, tokensOf } from "../lesson.js";
+import { type Context, controls, figure, type Lesson, namesOf, paragraph, percent, pieceOf, promptOf, textField, tokensOf, told } from "../lesson.js";
 import { softmax } from "../numbers.js";
 
 const MOST_TOKENS = 32;
@@ -55,7 +54,7 @@ function memory(root: HTMLElement, context: Context): void {
       const asked = await tokensOf(model, field.get(), MOST_TOKENS);
       if (asked.length < 2) return;
       const { tokens, logprobs, perplexity } = await model.score(asked);
-      const pieces = (await piecesOf(model, tokens.slice(1))).map(shown);
+      const pieces = await namesOf(model, tokens.slice(1));
       const probs = logprobs.map(Math.exp);
       const sure = probs.filter((p) => p > 0.5).length;
       const text = t("limits.memoryTold", { sure, n: probs.length, perplexity: perplexity.toFixed(1) });

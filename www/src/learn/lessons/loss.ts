@@ -45,6 +45,12 @@ export function losing(root: HTMLElement, context: Context): void {
   root.append(paragraph(t("loss.p1")), controls(field), question, controls(tensor.root), says, bars.root);
   let draw = () => {};
 
+  /** Nothing is measured: what went wrong is told elsewhere. */
+  const forget = (thrown: unknown) => {
+    says.textContent = "";
+    throw thrown;
+  };
+
   /** Says what the file takes before it is tried. */
   const ask = async (source: File) => {
     says.textContent = "…";
@@ -58,12 +64,12 @@ export function losing(root: HTMLElement, context: Context): void {
   };
   file.addEventListener("change", () => {
     const [source] = file.files ?? [];
-    if (source) run("estimate", () => ask(source));
+    if (source) run("estimate", () => ask(source).catch(forget));
   });
 
   const measure = (source: File) =>
     run("loss", async (model, still) => {
-      const original = await Model.load(source);
+      const original = await Model.load(source).catch(forget);
       try {
         const pairs = pairsOf(model.tensors, original.tensors);
         const losses: Loss[] = [];

@@ -1,4 +1,5 @@
 import { make } from "../../dom.js";
+import { hexOf } from "../names.js";
 import { controls, figure, type Lesson, Notice, paragraph, textField, told } from "../lesson.js";
 
 const sentences: readonly (readonly [string, string])[] = [
@@ -28,7 +29,7 @@ export const tokens: Lesson = {
           ...ranges.slice(0, 400).map(({ token, start, end }) => {
             const part = bytes.subarray(start, end);
             const text = new TextDecoder().decode(part);
-            const hex = [...part].map((byte) => byte.toString(16).toUpperCase().padStart(2, "0")).join(" ");
+            const hex = hexOf(part);
             const item = make("li", text.includes("\uFFFD") ? hex : text.replaceAll("\n", "⏎") || " ");
             item.append(make("small", String(token)));
             item.title = hex;

@@ -1,6 +1,5 @@
 import type { Model } from "pagelm";
-import { shown } from "../figure.js";
-import { controls, figure, type Lesson, Notice, paragraph, pieceOf, piecesOf, textField, told } from "../lesson.js";
+import { controls, figure, type Lesson, namesOf, Notice, paragraph, pieceOf, textField, told } from "../lesson.js";
 import { best, cosine, pca } from "../numbers.js";
 
 /** How much of a vocabulary is looked through. */
@@ -38,7 +37,7 @@ export const vectors: Lesson = {
         const own = table[id] ?? (await model.embeddings([id]));
         const similar = table.map((row, idx) => (idx === id ? -1 : cosine(row, own)));
         const near = best(similar, 24);
-        const pieces = (await piecesOf(model, [id, ...near.map(({ token }) => token)])).map(shown);
+        const pieces = await namesOf(model, [id, ...near.map(({ token }) => token)]);
         const [piece, ...others] = pieces as [string, ...string[]];
         const alt = t("vectors.alt", { piece, list: others.slice(0, 5).join(", ") });
         const rows = near.map(({ p }, idx) => [others[idx] as string, p.toFixed(3)]);

@@ -2,9 +2,8 @@ import type { Intervention, Model } from "pagelm";
 import { make } from "../../dom.js";
 import { during } from "../attribution.js";
 import { asking } from "../cost.js";
-import { shown } from "../figure.js";
 import { headMap } from "../head-map.js";
-import { type Context, controls, figure, type Lesson, paragraph, percent, piecesOf, promptOf, slider, textField, told, tokensOf } from "../lesson.js";
+import { type Context, controls, figure, type Lesson, namesOf, paragraph, percent, promptOf, slider, textField, tokensOf, told } from "../lesson.js";
 import { best, divergence, softmax } from "../numbers.js";
 import { patching } from "../patching.js";
 
@@ -74,7 +73,7 @@ function switchingOff(root: HTMLElement, context: Context): void {
       const heads = allHeads(model).filter((one) => chosen.has(key(one)));
       const after = await nextWith(model, tokens, heads.map(off));
       const likeliest = best(after, 8);
-      const names = (await piecesOf(model, [...likeliest, ...best(before, 1)].map(({ token }) => token))).map(shown);
+      const names = await namesOf(model, [...likeliest, ...best(before, 1)].map(({ token }) => token));
       const rows = likeliest.map(({ token, p }, idx) => ({ label: names[idx] ?? "", p, was: before[token] as number }));
       next.bars(
         rows.map(({ label, p, was }) => ({ label, value: p, note: `${percent(p)} (${percent(was)})` })),

@@ -14,6 +14,8 @@ export const zh: Record<keyof typeof en, string> = {
   "figure.save": "保存：",
   "teacher.title": "给老师",
   "model.title": "模型",
+  "builtin.story": "故事",
+  "builtin.tasks": "小任务",
   "model.loading": "正在载入 {name}：{percent} %",
   "model.ready": "{name}：{layers} 层，每层 {heads} 个头，每个词元 {width} 个数，词表有 {vocabulary} 个词元。",
   "model.own": "你自己的 GGUF 文件",
@@ -201,7 +203,7 @@ export const zh: Record<keyof typeof en, string> = {
 
   "lens.title": "一层一层",
   "lens.p1": "如果模型在第 3 层之后就停下，它会说什么？取那里的残差流，直接送进最后的归一化和输出头：这就是 **logit lens**。每一格是它会接着说的片段。",
-  "lens.figure": "每一层之后（行）、每个词元处（列）：最可能的下一个片段。颜色越深，越有把握",
+  "lens.figure": "每一层之后（行）、每个词元处（列）：最可能的下一个片段。颜色越浓，越有把握",
   "lens.position": "第几个词元",
   "lens.depth": "每一层之后，最终答案有多大可能",
   "lens.told": "在“{from}”之后，答案是“{to}”：在第 {layer} 层首次领先，最后是 {share}。",
@@ -221,7 +223,7 @@ export const zh: Record<keyof typeof en, string> = {
   "credit.p2": "两个和略有差别，因为权重和中间的数都经过舍入。",
 
   "who.title": "这是谁写的？",
-  "who.p1": "想知道一个部分做什么，就把它关掉。每一格是一个头；颜色越深，没有它时下一个词变得越多。点选格子来关掉头。",
+  "who.p1": "想知道一个部分做什么，就把它关掉。每一格是一个头；颜色越浓，没有它时下一个词变得越多。点选格子来关掉头。",
   "who.figure": "没有这个头，下一个词变化多大（散度）",
   "who.next": "关掉所选的头之后的下一个片段；括号里是原来的",
   "who.told": "关掉了 {n} 个头。“{piece}”原来是 {before}，现在是 {after}。",
