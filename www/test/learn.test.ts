@@ -425,6 +425,23 @@ describe.skipIf(!chromium)("the lessons", () => {
     await page.close();
   });
 
+  test("without a network all goes on but what has to be fetched, and that is told in the reader's language", async () => {
+    const page = await browser.newPage();
+    await page.goto(`${site.url}learn/#lang=zh&lesson=tokens`);
+    await waitForText(page, "model", /\d/);
+    const before = site.requests.length;
+    await page.setOfflineMode(true);
+    for (const [lesson, id] of [["attention", "attention-told"], ["lens", "lens-told"], ["choice", "choice-told"]] as const) {
+      await page.evaluate((to) => void (location.hash = to), `#lang=zh&lesson=${lesson}`);
+      await waitForText(page, id, /\d/);
+    }
+    expect(site.requests.slice(before)).toEqual([]);
+    await page.$eval("#own-address", (field) => ((field as HTMLInputElement).value = "https://example.org/model.gguf"));
+    await page.$eval("#own-address + button", (button) => (button as HTMLElement).click());
+    await waitForText(page, "error", /^网络连接失败/);
+    await page.close();
+  });
+
   test("no lesson asks for anything but this site's own files", () => {
     expect(site.requests.filter((path) => !path.startsWith("/some/where/"))).toEqual([]);
   });
