@@ -66,7 +66,8 @@ export class ModelPanel {
 
   /** Tells an error; one of a figure stays until that figure can be drawn. */
   fail(thrown: unknown, figure?: string): void {
-    const code = thrown instanceof PageLmError ? thrown.code : undefined;
+    // Without a network the browser itself says what is missing, in its own language.
+    const code = thrown instanceof PageLmError ? thrown.code : navigator.onLine ? undefined : "network";
     // A model is given up only when another has taken its place, and then all is drawn anew.
     if (code === "aborted" || code === "disposed") return;
     const message = thrown instanceof Error ? thrown.message : String(thrown);
