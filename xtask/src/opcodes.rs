@@ -18,6 +18,7 @@ const RELAXED_DOTS: &[&str] = &["I32x4RelaxedDotI8x16I7x16AddS", "I16x8RelaxedDo
 
 /// The functions of the relaxed build that may hold them, as paths without generic arguments. Each is `#[inline(never)]`, so that the instruction does not wander into its callers.
 const RELAXED_DOT_KERNELS: &[&str] = &[
+    "pagelm_kernels::matmul::quant_pair",
     "pagelm_kernels::matmul::quant_tile",
     "pagelm_kernels::gemm::add_tile",
     "pagelm_kernels::dot::build::probe_relaxed_dot",
