@@ -76,9 +76,12 @@ export function drawBars(svg: Svg, width: number, bars: readonly Bar[], most: nu
 /** Cells, as wide as there is room, and as their texts need: where they need more, the picture scrolls. */
 export function drawHeat(svg: Svg, room: number, heat: Heat, act?: (row: number, column: number) => void): void {
   const label = Math.min(96, room * 0.25, Math.max(...heat.rows.map(widthOf)) + 12);
-  const size = Math.max(Math.min((room - label) / heat.columns.length, 44), heat.text ? 44 : 13);
+  // What the last name leans over its column.
+  const last = heat.columns.at(-1) ?? "";
+  const lean = isShort(last) ? 2 : 0.62 * Math.min(widthOf(last), MOST_HEAD) + 4;
+  const size = Math.max(Math.min((room - label - lean) / heat.columns.length, 44), heat.text ? 44 : 13);
   const [top, height] = [headHeight(heat.columns), Math.min(size, 30)];
-  const full = label + size * heat.columns.length + (isShort(heat.columns.at(-1) ?? "") ? 2 : top * 0.7);
+  const full = label + size * heat.columns.length + lean;
   const width = Math.max(room, full);
   svg.attr("viewBox", `0 0 ${width} ${top + heat.rows.length * height}`).style("min-width", full > room ? `${full}px` : "");
   const every = heat.columns.every(isShort) ? Math.ceil((Math.max(...heat.columns.map(widthOf)) + 3) / size) : 1;

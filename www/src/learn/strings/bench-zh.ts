@@ -18,7 +18,7 @@ export const benchZh: Record<keyof typeof benchEn, string> = {
   "bench.next": "接下来可能是什么",
   "bench.nextAfter": "在“{piece}”之后可能是什么；箭头标出实际出现的。在文本末尾，选一个就从它继续",
   "bench.mapLead": "**模型的地图**：从第一层到最后一层，每一层有它的头、网络和之后的残差流。选一格看它的数。",
-  "bench.map": "层乘头、网络和残差流",
+  "bench.map": "层 × 头、网络和残差流",
   "bench.credit": "给下一个片段的票",
   "bench.creditTold": "在“{from}”之后，“{to}”有 {share}，logit 比平均高 {logit}。红格支持它，蓝格反对它。",
   "bench.habitTold": "在“{from}”处，按{what}。",
