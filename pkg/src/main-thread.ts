@@ -102,7 +102,8 @@ export class MainThreadModel {
     const draft = options.draft === undefined ? undefined : toSourceRef(options.draft);
     // One thread: a page's own thread may not wait for others.
     const { engine, build, threads } = await loadEngine(toSourceRef(source), { ...options, draft, nCtx, threads: 1 });
-    return new MainThreadModel(engine, { ...engine.info(), build, threads });
+    const { tensors: _, ...info } = engine.info();
+    return new MainThreadModel(engine, { ...info, build, threads });
   }
 
   /**

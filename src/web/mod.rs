@@ -7,6 +7,7 @@ mod engine;
 mod header;
 mod inspect;
 mod loader;
+mod options;
 mod threads;
 
 pub use engine::Engine;
