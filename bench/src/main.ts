@@ -4,7 +4,7 @@
  */
 
 import { execFileSync, spawn } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { start, wasmRoofline } from "./browser.js";
 import { describe, findEngines } from "./engines.js";
@@ -13,7 +13,7 @@ import { findModels, MODEL_IDS } from "./models.js";
 import { nativeRoofline } from "./native.js";
 import { type Options, parseOptions } from "./options.js";
 import { paths } from "./paths.js";
-import { distinct, fileName, plain, type Record, SCHEMA } from "./record.js";
+import { baseName, distinct, freePath, plain, type Record, SCHEMA } from "./record.js";
 import { measureModel } from "./run.js";
 import { serve } from "./server.js";
 
@@ -41,7 +41,7 @@ async function main(options: Options): Promise<void> {
     samples: [],
     failures: [],
   };
-  const out = resolve(options.out ?? `${paths.records}/${fileName(record.date, record.machine.cpu)}`);
+  const out = resolve(options.out ?? freePath(paths.records, baseName(record), existsSync));
   const busy = options.busy_core ? spawn(process.execPath, ["-e", "for (;;);"]) : undefined;
   try {
     for (const model of models) {

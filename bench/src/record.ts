@@ -90,12 +90,23 @@ export function distinct(failures: Failure[]): Failure[] {
   return [...new Map(failures.map((failure) => [JSON.stringify(failure), failure])).values()];
 }
 
-/** `2026-03-01-amd-epyc-9b45`: the name of a record's file. */
-export function fileName(date: string, cpu: string): string {
-  const words = cpu
+/** `2026-03-01-amd-epyc-9b45-firefox`: what the name of a record's file begins with. */
+export function baseName({ date, machine, options }: Pick<Record, "date" | "options"> & { machine: Pick<Machine, "cpu"> }): string {
+  const words = machine.cpu
     .toLowerCase()
     .replace(/\((r|tm)\)|\bcpu\b|\bprocessor\b|@.*$|\d+-core/g, " ")
     .replace(/[^a-z0-9]+/g, "-")
     .replace(/^-+|-+$/g, "");
-  return `${date.slice(0, 10)}-${words || "unknown"}.json`;
+  const parts = [date.slice(0, 10), words || "unknown"];
+  if (options.browser !== "chromium") parts.push(options.browser);
+  if (options.busy_core) parts.push("busy-core");
+  return parts.join("-");
+}
+
+/** A file of that name which is not there yet, so that no run writes over another: `name.json`, `name-2.json` and so on. */
+export function freePath(folder: string, name: string, exists: (path: string) => boolean): string {
+  for (let n = 1; ; n++) {
+    const path = `${folder}/${name}${n > 1 ? `-${n}` : ""}.json`;
+    if (!exists(path)) return path;
+  }
 }

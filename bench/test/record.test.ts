@@ -2,15 +2,22 @@ import { expect, test } from "vitest";
 import { relevantFlags } from "../src/machine.js";
 import { readMeasured } from "../src/native.js";
 import { parseOptions } from "../src/options.js";
-import { distinct, fileName, plain } from "../src/record.js";
+import { baseName, distinct, freePath, plain } from "../src/record.js";
 import { toSamples } from "../src/run.js";
 
-test("a record is named by its day and processor", () => {
-  expect(fileName("2026-03-01T10:00:00.000Z", "Intel(R) Core(TM) i7-8650U CPU @ 1.90GHz")).toBe(
-    "2026-03-01-intel-core-i7-8650u.json",
-  );
-  expect(fileName("2026-03-01T10:00:00.000Z", "AMD EPYC 9B45 128-Core Processor")).toBe("2026-03-01-amd-epyc-9b45.json");
-  expect(fileName("2026-03-01T10:00:00.000Z", "")).toBe("2026-03-01-unknown.json");
+test("a record is named by its day, its processor and what was unusual", () => {
+  const name = (cpu: string, ...args: string[]) =>
+    baseName({ date: "2026-03-01T10:00:00.000Z", machine: { cpu }, options: plain(parseOptions(args)) });
+  expect(name("Intel(R) Core(TM) i7-8650U CPU @ 1.90GHz")).toBe("2026-03-01-intel-core-i7-8650u");
+  expect(name("AMD EPYC 9B45 128-Core Processor", "--busy-core")).toBe("2026-03-01-amd-epyc-9b45-busy-core");
+  expect(name("", "--browser", "firefox")).toBe("2026-03-01-unknown-firefox");
+});
+
+test("no run writes over another's record", () => {
+  const there = ["records/a.json", "records/a-2.json"];
+  const exists = (path: string) => there.includes(path);
+  expect(freePath("records", "a", exists)).toBe("records/a-3.json");
+  expect(freePath("records", "b", exists)).toBe("records/b.json");
 });
 
 test("options are written down as text", () => {
