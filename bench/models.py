@@ -8,6 +8,9 @@ likeliest. A shape is written as F16 and then quantized by llama.cpp's own `llam
 first), so that every tensor has the format that a real file of that name has: outputs that are kept at more bits, and
 other formats where rows are not multiples of 256.
 
+One more, 135M-loop-Q4_0, is 135M-Q4_0 with the norms before its blocks nearly zero: the blocks cost what they cost, but
+add nothing, so the likeliest token is the last one again. It is for guessing at a text that repeats itself.
+
 `FOLDER/models.json` says what there is: {ID: {file, file_bytes, bytes_per_token, sha256, …}}, where `bytes_per_token`
 is what a decoded token must read of the weights, and `words` are texts of one token each. What is there and was made
 by the same recipe is left alone.
@@ -17,6 +20,7 @@ import argparse
 import ast
 import hashlib
 import json
+import shutil
 import subprocess
 import zlib
 from dataclasses import asdict, dataclass
@@ -27,6 +31,8 @@ import environment
 QUANTS = ["Q8_0", "Q4_0", "Q4_K_M"]
 SEED = 1
 N_CTX = 2048
+LOOP, LOOP_OF = "135M-loop-Q4_0", "135M-Q4_0"
+LOOP_NORM = 2.0**-20
 
 
 @dataclass(frozen=True)
@@ -151,6 +157,16 @@ def write_f16(path: Path, name: str) -> None:
     writer.close()
 
 
+def write_loop(path: Path, original: Path) -> None:
+    """Copies a model and makes its blocks add next to nothing to what they are given."""
+    from gguf import GGUFReader
+
+    shutil.copyfile(original, path)
+    for tensor in GGUFReader(path, "r+").tensors:
+        if tensor.name.endswith(("attn_norm.weight", "ffn_norm.weight")):
+            tensor.data[:] = LOOP_NORM
+
+
 def describe(path: Path, name: str, recipe: str) -> dict:
     """What `models.json` says of a finished file."""
     from gguf import GGUFReader
@@ -218,6 +234,16 @@ def make(folder: Path, name: str, quants: list[str], known: dict) -> None:
     f16.unlink()
 
 
+def make_loop(folder: Path, known: dict) -> None:
+    """Makes the model that repeats itself, from one that is there."""
+    path, recipe = folder / f"{LOOP}.gguf", recipe_of(LOOP, "")
+    if not (path.is_file() and known.get(LOOP, {}).get("recipe") == recipe):
+        environment.say(f"writing {path}")
+        write_loop(path, folder / known[LOOP_OF]["file"])
+        known[LOOP] = describe(path, known[LOOP_OF]["shape"], recipe)
+        (folder / "models.json").write_text(json.dumps(known, indent=1) + "\n")
+
+
 def main() -> None:
     environment.enter()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -230,6 +256,8 @@ def main() -> None:
     for name in SHAPES:
         quants = [quant for quant in QUANTS if options.only is None or f"{name}-{quant}" in options.only]
         make(options.folder, name, quants, known)
+    if LOOP_OF in known and (options.only is None or LOOP in options.only):
+        make_loop(options.folder, known)
 
 
 if __name__ == "__main__":

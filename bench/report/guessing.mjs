@@ -67,9 +67,12 @@ export function guessingSection(record) {
 
 With \`speculative: "lookup"\` the next tokens are guessed from what followed the last ones before, and several are computed
 at once. Each text here is written both ways in one page, at temperature 0; the page compares the tokens, and where they
-differ there is no number but a failure. How much guessing brings depends on the text. The two repetitive texts of the story
-model were chosen because it goes on to repeat itself after them; a story that does not is there as well, and shows what
-guesses cost that seldom come. The tasks are the demo page's own examples.
+differ there is no number but a failure. How much guessing brings depends on the text and on the model. The two repetitive
+texts of the story model were chosen because it goes on to repeat itself after them; a story that does not is there as well,
+and shows what guesses cost that seldom come. The tasks are the demo page's own examples. The loop is a model of 135M's shape
+that can do nothing but repeat its last token, so all guesses come: the most that there is to be had. Where the weights fit into
+the processor's cache, as the story model's do, a token costs its products, which guessing does not save; where they are
+read from memory, as 135M's are, several tokens cost little more than one.
 
 ${rows.length > 0 ? table(head, rows) : "Not measured."}`;
 }

@@ -23,8 +23,9 @@ export interface Model {
   /** Whether it is also measured with 512 tokens of prompt and after 1,024 tokens; peers take minutes for that. */
   long: boolean;
   longForPeers: boolean;
-  /** Texts to be written with and without guessing. */
+  /** Texts to be written with and without guessing, and whether nothing else is measured. */
   repeating: Repeating[];
+  onlyRepeating: boolean;
   /** So small that peers are measured with two threads too. */
   small: boolean;
   file_bytes: number;
@@ -44,6 +45,9 @@ interface Listed {
 const SHAPES = ["15M", "135M", "0.5B"];
 const QUANTS = ["Q8_0", "Q4_0", "Q4_K_M"];
 
+/** The model whose every text repeats itself: it costs what its shape costs. */
+const LOOP = "135M-loop-Q4_0";
+
 /** The models that are part of the project: their matrices are what a token reads, all but the norms. */
 const BUILT_IN = [
   { name: "story", n_vocab: 4096, bytes_per_token: 3_352_320 },
@@ -53,7 +57,7 @@ const BUILT_IN = [
 const COMMON_WORDS = ["the", "and", "to", "a", "was", "it", "in", "he", "she", "of"];
 
 /** The names of all models, in the order in which they are measured. */
-export const MODEL_IDS = [...BUILT_IN.map(({ name }) => name), ...SHAPES.flatMap((s) => QUANTS.map((q) => `${s}-${q}`))];
+export const MODEL_IDS = [...BUILT_IN.map(({ name }) => name), ...SHAPES.flatMap((s) => QUANTS.map((q) => `${s}-${q}`)), LOOP];
 
 /** The models of these names; the synthetic ones have to have been made. */
 export function findModels(ids: string[]): Model[] {
@@ -69,7 +73,7 @@ function builtIn(id: string): Model | undefined {
   const file_bytes = statSync(path).size;
   const text = { n_vocab, words: COMMON_WORDS };
   const size = { long: false, longForPeers: false, small: true, file_bytes, bytes_per_token };
-  return { id, path, url: `/built-in/${id}.gguf`, ...text, onnx, ...size, repeating: repeatingTexts(id) };
+  return { id, path, url: `/built-in/${id}.gguf`, ...text, onnx, ...size, repeating: repeatingTexts(id), onlyRepeating: false };
 }
 
 function synthetic(id: string): Model {
@@ -80,7 +84,8 @@ function synthetic(id: string): Model {
   const [path, url] = [`${paths.models}/${file}`, `/models/${file}`];
   const long = id.startsWith("135M");
   const size = { long, longForPeers: id === "135M-Q8_0", small: id.startsWith("15M"), file_bytes, bytes_per_token };
-  return { id, path, url, n_vocab, words, onnx: onnxFor(id), ...size, repeating: repeatingTexts(id) };
+  const texts = { repeating: repeatingTexts(id), onlyRepeating: id === LOOP };
+  return { id, path, url, n_vocab, words, onnx: onnxFor(id), ...size, ...texts };
 }
 
 /** int8 stands beside 8 bits, MatMulNBits beside 4. ONNX has nothing like the mixtures. */

@@ -32,7 +32,7 @@ const STORIES: [string, string][] = [
  */
 const TASKS = ["table", "help-desk", "python-mend"];
 
-/** The texts for a model. Random weights, left to their likeliest token, go round in circles. */
+/** The texts for a model. */
 export function repeatingTexts(model: string): Repeating[] {
   switch (model) {
     case "story":
@@ -41,6 +41,8 @@ export function repeatingTexts(model: string): Repeating[] {
       return TASKS.map((task) => ({ ...turn(task), decode: 128 }));
     case "135M-Q4_0":
       return [{ name: "random weights after a random prompt", prompt: 128, decode: 128 }];
+    case "135M-loop-Q4_0":
+      return [{ name: "one token again and again", prompt: 128, decode: 128 }];
     default:
       return [];
   }

@@ -76,6 +76,7 @@ export async function measureModel(model: Model, engines: Engine[], course: Cour
 
 /** What is measured of an engine, in which context. The long text and peers with two threads are left to a full run. */
 function contextsOf(engine: Engine, threads: number, model: Model, quick: boolean): Context[] {
+  if (model.onlyRepeating) return GUESSING.includes(engine.id) ? [{ repeating: model.repeating, nCtx: 512 }] : [];
   if (isPeer(engine) && threads > 1) return model.small && !quick ? [CONTEXTS[0]] : [];
   const long = isPeer(engine) ? model.longForPeers : model.long;
   const steps = long && !quick ? CONTEXTS : [CONTEXTS[0]];

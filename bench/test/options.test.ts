@@ -5,7 +5,7 @@ import { parseOptions } from "../src/options.js";
 test("without arguments everything is measured three times", () => {
   const options = parseOptions([]);
   expect(options).toMatchObject({ quick: false, rounds: 3, browser: "chromium", chromium_flags: [], out: undefined });
-  expect(MODEL_IDS.filter((id) => options.models.test(id))).toHaveLength(11);
+  expect(MODEL_IDS.filter((id) => options.models.test(id))).toHaveLength(12);
 });
 
 test("--quick is one round of four models, unless more is asked for", () => {

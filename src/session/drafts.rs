@@ -34,12 +34,12 @@ pub struct Drafted {
     pub accepted: u32,
 }
 
-/// Most tokens guessed at a time.
-pub const MAX_DRAFT: usize = 12;
+/// Most tokens guessed at a time. With the token before it a draft fills whole tiles of four inputs, as do 3 and 7.
+pub const MAX_DRAFT: usize = 15;
 /// Most steps without a guess after guesses that failed.
 const MAX_PAUSE: usize = 64;
 /// Tokens guessed at first.
-const FIRST_DRAFT: usize = 4;
+const FIRST_DRAFT: usize = 3;
 /// How many of the last tokens must have stood before, at least, for what followed them to be a guess.
 const MIN_MATCH: usize = 2;
 /// Longer matches are no better.
@@ -50,8 +50,8 @@ const MAX_MATCH: usize = 8;
 pub(super) struct Drafter {
     source: Source,
     draft: Vec<u32>,
-    /// How long the next draft may be: twice as long after one that came whole, half after one of which less than half
-    /// came.
+    /// How long the next draft may be: twice as long and one more after one that came whole, half after one of which less
+    /// than half came.
     n_draft: usize,
     /// Steps left without a guess, and how many there are after the next single guess that fails: twice as many each time.
     pause: usize,
@@ -124,7 +124,7 @@ impl Drafter {
         let proposed = self.drafted.proposed - self.before.proposed;
         let accepted = self.drafted.accepted - self.before.accepted;
         if proposed > 0 && accepted == proposed {
-            self.n_draft = (2 * self.n_draft).min(MAX_DRAFT);
+            self.n_draft = (2 * self.n_draft + 1).min(MAX_DRAFT);
         } else if 2 * accepted < proposed {
             self.n_draft = (self.n_draft / 2).max(1);
         }
