@@ -15,8 +15,10 @@ use proptest::prelude::*;
 use std::sync::Arc;
 
 /// One of each layout.
-const LAYOUTS: [Format; 8] =
-    [Format::F32, Format::F16, Format::BF16, Format::Q8_0, Format::Q4_0, Format::Q4_K, Format::Q6_K, Format::IQ3_S];
+#[rustfmt::skip]
+const LAYOUTS: [Format; 9] = [
+    Format::F32, Format::F16, Format::BF16, Format::Q8_0, Format::Q4_0, Format::Q4_K, Format::Q5_K, Format::Q6_K, Format::IQ3_S,
+];
 const ARCHITECTURES: [fn(Shape, Format) -> Made; 3] = [made::llama, made::gpt2, made::qwen2];
 const CACHE_TYPES: [CacheType; 3] = [CacheType::F32, CacheType::F16, CacheType::Q8_0];
 
@@ -341,7 +343,7 @@ fn after_the_first_token_nothing_is_allocated() {
         for make in ARCHITECTURES {
             let model = make(SHAPE, format).load();
             let mut session = Session::new(model.clone(), None).unwrap();
-            // every stage of the sampler is in use
+            // with penalties, and the other stages that are on by default
             let sampling = SamplerOptions {
                 repeat_penalty: 1.1,
                 presence_penalty: 0.1,
@@ -367,6 +369,21 @@ fn after_the_first_token_nothing_is_allocated() {
             let (n, spent) = measure(|| generation.by_ref().filter(|step| step.is_ok()).count());
             assert_eq!((n, spent.calls), (18, 0), "{} {}", model.config().architecture, format.name());
         }
+    }
+}
+
+/// With room for as many tokens as the model that it guesses for, and with less: then it falls silent.
+#[test]
+fn a_draft_model_allocates_nothing_after_the_first_token() {
+    let model = made::llama(SHAPE, Format::F32).load();
+    for n_ctx in [SHAPE.n_ctx, SHAPE.n_ctx / 2] {
+        let draft = made::llama(Shape { n_ctx, ..SHAPE }, Format::Q8_0).load();
+        let options = GenerateOptions { speculation: Speculation::Draft(draft), ..options(None) };
+        let mut generation = Generation::new(Session::new(model.clone(), None).unwrap(), &[1, 2, 3], options).unwrap();
+        assert!(generation.by_ref().take(3).all(|step| step.is_ok()));
+        let (n, spent) = measure(|| generation.by_ref().filter(|step| step.is_ok()).count());
+        assert!(n > 40, "{n}");
+        assert_eq!((spent.calls, spent.held), (0, 0), "{n_ctx}");
     }
 }
 

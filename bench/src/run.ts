@@ -48,7 +48,7 @@ const CONTEXTS: [Context, Context] = [
 /** The engines that are measured with guesses: those that a browser with relaxed SIMD picks. */
 const GUESSING = ["pagelm-relaxed", "pagelm-relaxed-threads"];
 
-/** A step that took longer than this is left out of the rounds after it. */
+/** A peer's step that took longer than this is left out of the rounds after it. */
 const SLOW_MS = 10_000;
 
 /** Runs all rounds of one model. */
@@ -67,7 +67,7 @@ export async function measureModel(model: Model, engines: Engine[], course: Cour
       results.samples.push(...toSamples(outcome, step === SHORT).map((sample) => ({ ...about, ...sample, round })));
       if (outcome.error !== undefined) results.failures.push({ ...about, message: outcome.error });
       const isSlow = (outcome.tookMs[0] ?? 0) > SLOW_MS;
-      cell.over = outcome.error !== undefined || isSlow || (isPeer(engine) && threads > 1);
+      cell.over = outcome.error !== undefined || (isPeer(engine) && (isSlow || threads > 1));
       console.error(`  ${round}  ${engine.id} ×${threads}  ${step?.depth ?? "repeating"}: ${summary(outcome)}`);
     }
   }

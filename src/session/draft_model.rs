@@ -52,9 +52,12 @@ impl DraftModel {
         let _ = self.imagine(text, n, draft);
     }
 
-    /// A view that is more than a batch behind catches up first.
+    /// A view that is more than a batch behind catches up first; a text beyond its context has no guesses.
     fn imagine(&mut self, text: &[u32], n: usize, draft: &mut Vec<u32>) -> Result<()> {
         let view = &mut self.view;
+        if text.len() > view.n_ctx() {
+            return Ok(()); // the error of `prepare` would be written anew for each token
+        }
         view.prepare(text)?;
         view.prefill()?;
         let n = if view.n_pending() > 0 { 0 } else { n.min(view.n_ctx() - text.len()) };
