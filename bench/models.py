@@ -210,6 +210,15 @@ def code_of(source: Path) -> str:
     return ast.dump(tree)
 
 
+def is_made(folder: Path, model: str, recipe: str, known: dict) -> bool:
+    """Whether a file is there and was made by this recipe."""
+    return (folder / f"{model}.gguf").is_file() and known.get(model, {}).get("recipe") == recipe
+
+
+def write_listing(folder: Path, known: dict) -> None:
+    (folder / "models.json").write_text(json.dumps(known, indent=1) + "\n")
+
+
 def make(folder: Path, name: str, quants: list[str], known: dict) -> None:
     """Makes the files of one shape that are missing or of another recipe, and writes them into `known`."""
     import native
@@ -217,9 +226,8 @@ def make(folder: Path, name: str, quants: list[str], known: dict) -> None:
     wanted = {}
     for quant in quants:
         model, recipe = f"{name}-{quant}", recipe_of(name, quant)
-        path = folder / f"{model}.gguf"
-        if not (path.is_file() and known.get(model, {}).get("recipe") == recipe):
-            wanted[quant] = (path, model, recipe)
+        if not is_made(folder, model, recipe, known):
+            wanted[quant] = (folder / f"{model}.gguf", model, recipe)
     if not wanted:
         return
     f16 = folder / f"{name}-F16.gguf"
@@ -230,18 +238,18 @@ def make(folder: Path, name: str, quants: list[str], known: dict) -> None:
         command = [native.program("llama-quantize"), str(f16), str(path), quant]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         known[model] = describe(path, name, recipe)
-        (folder / "models.json").write_text(json.dumps(known, indent=1) + "\n")
+        write_listing(folder, known)
     f16.unlink()
 
 
 def make_loop(folder: Path, known: dict) -> None:
     """Makes the model that repeats itself, from one that is there."""
     path, recipe = folder / f"{LOOP}.gguf", recipe_of(LOOP, "")
-    if not (path.is_file() and known.get(LOOP, {}).get("recipe") == recipe):
+    if not is_made(folder, LOOP, recipe, known):
         environment.say(f"writing {path}")
         write_loop(path, folder / known[LOOP_OF]["file"])
         known[LOOP] = describe(path, known[LOOP_OF]["shape"], recipe)
-        (folder / "models.json").write_text(json.dumps(known, indent=1) + "\n")
+        write_listing(folder, known)
 
 
 def main() -> None:

@@ -15,9 +15,16 @@ use proptest::prelude::*;
 use std::sync::Arc;
 
 /// One of each layout.
-#[rustfmt::skip]
 const LAYOUTS: [Format; 9] = [
-    Format::F32, Format::F16, Format::BF16, Format::Q8_0, Format::Q4_0, Format::Q4_K, Format::Q5_K, Format::Q6_K, Format::IQ3_S,
+    Format::F32,
+    Format::F16,
+    Format::BF16,
+    Format::Q8_0,
+    Format::Q4_0,
+    Format::Q4_K,
+    Format::Q5_K,
+    Format::Q6_K,
+    Format::IQ3_S,
 ];
 const ARCHITECTURES: [fn(Shape, Format) -> Made; 3] = [made::llama, made::gpt2, made::qwen2];
 const CACHE_TYPES: [CacheType; 3] = [CacheType::F32, CacheType::F16, CacheType::Q8_0];

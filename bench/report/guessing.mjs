@@ -71,8 +71,8 @@ differ there is no number but a failure. How much guessing brings depends on the
 texts of the story model were chosen because it goes on to repeat itself after them; a story that does not is there as well,
 and shows what guesses cost that seldom come. The tasks are the demo page's own examples. The loop is a model of 135M's shape
 that can do nothing but repeat its last token, so all guesses come: the most that there is to be had. Where the weights fit into
-the processor's cache, as the story model's do, a token costs its products, which guessing does not save; where they are
-read from memory, as 135M's are, several tokens cost little more than one.
+the processor's cache, as the story model's do, a token costs its products, which guessing does not save; where they come from
+memory, as 135M's do, they are read once for all tokens of a guess.
 
 ${rows.length > 0 ? table(head, rows) : "Not measured."}`;
 }

@@ -6,7 +6,7 @@
 import { readFileSync, statSync } from "node:fs";
 import type { Repeating } from "../pages/repeating.js";
 import { paths } from "./paths.js";
-import { repeatingTexts } from "./repeating.js";
+import { LOOP, repeatingTexts } from "./repeating.js";
 
 /** A model. */
 export interface Model {
@@ -44,9 +44,6 @@ interface Listed {
 
 const SHAPES = ["15M", "135M", "0.5B"];
 const QUANTS = ["Q8_0", "Q4_0", "Q4_K_M"];
-
-/** The model whose every text repeats itself: it costs what its shape costs. */
-const LOOP = "135M-loop-Q4_0";
 
 /** The models that are part of the project: their matrices are what a token reads, all but the norms. */
 const BUILT_IN = [

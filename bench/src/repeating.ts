@@ -32,6 +32,9 @@ const STORIES: [string, string][] = [
  */
 const TASKS = ["table", "help-desk", "python-mend"];
 
+/** The model whose every text repeats itself: it costs what its shape costs. */
+export const LOOP = "135M-loop-Q4_0";
+
 /** The texts for a model. */
 export function repeatingTexts(model: string): Repeating[] {
   switch (model) {
@@ -41,7 +44,7 @@ export function repeatingTexts(model: string): Repeating[] {
       return TASKS.map((task) => ({ ...turn(task), decode: 128 }));
     case "135M-Q4_0":
       return [{ name: "random weights after a random prompt", prompt: 128, decode: 128 }];
-    case "135M-loop-Q4_0":
+    case LOOP:
       return [{ name: "one token again and again", prompt: 128, decode: 128 }];
     default:
       return [];

@@ -143,8 +143,8 @@ export interface SamplingOptions {
   parseSpecial?: boolean;
   /**
    * `"lookup"` guesses the next tokens by what followed the last ones before, and computes several at once. The text stays
-   * the same in every token; where it repeats itself, it may come faster, the more so the larger the model is. `"draft"` has
-   * the smaller model guess that was loaded as `draft`. Default: off.
+   * the same in every token; where it repeats itself, it may come faster, else it comes slower, most of all with a small
+   * model. `"draft"` has the smaller model guess that was loaded as `draft`. Default: off.
    */
   speculative?: "lookup" | "draft";
 }
