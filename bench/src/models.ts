@@ -20,9 +20,11 @@ export interface Model {
   words: string[];
   /** The file for onnxruntime-web, without the folder, or why there is none. */
   onnx: string | { none: string };
-  /** Whether it is also measured with 512 tokens of prompt and after 1,024 tokens; peers take minutes for that. */
-  long: boolean;
-  longForPeers: boolean;
+  /**
+   * Which engines are also measured with 512 tokens of prompt and after 1,024 tokens: none, the two that a target is about,
+   * the project's own and native, or all. The largest models take minutes for that, and so do peers.
+   */
+  long: "none" | "target" | "own" | "all";
   /** Texts to be written with and without guessing, and whether nothing else is measured. */
   repeating: Repeating[];
   onlyRepeating: boolean;
@@ -69,7 +71,7 @@ function builtIn(id: string): Model | undefined {
   const { n_vocab, bytes_per_token } = known;
   const file_bytes = statSync(path).size;
   const text = { n_vocab, words: COMMON_WORDS };
-  const size = { long: false, longForPeers: false, small: true, file_bytes, bytes_per_token };
+  const size = { long: "none", small: true, file_bytes, bytes_per_token } as const;
   return { id, path, url: `/built-in/${id}.gguf`, ...text, onnx, ...size, repeating: repeatingTexts(id), onlyRepeating: false };
 }
 
@@ -79,8 +81,8 @@ function synthetic(id: string): Model {
   if (!listed) throw new Error(`${id} is missing in ${paths.models}: \`cargo xtask bench\` makes it.`);
   const { file, file_bytes, bytes_per_token, n_vocab, words } = listed;
   const [path, url] = [`${paths.models}/${file}`, `/models/${file}`];
-  const long = id.startsWith("135M");
-  const size = { long, longForPeers: id === "135M-Q8_0", small: id.startsWith("15M"), file_bytes, bytes_per_token };
+  const long = id === "135M-Q8_0" ? "all" : id.startsWith("0.5B") ? "target" : "own";
+  const size = { long, small: id.startsWith("15M"), file_bytes, bytes_per_token } as const;
   const texts = { repeating: repeatingTexts(id), onlyRepeating: id === LOOP };
   return { id, path, url, n_vocab, words, onnx: onnxFor(id), ...size, ...texts };
 }

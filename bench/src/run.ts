@@ -48,40 +48,75 @@ const CONTEXTS: [Context, Context] = [
 /** The engines that are measured with guesses: those that a browser with relaxed SIMD picks. */
 const GUESSING = ["pagelm-relaxed", "pagelm-relaxed-threads"];
 
-/** A peer's step that took longer than this is left out of the rounds after it. */
+/** The engines that the target for long texts is about. */
+const TARGET = ["pagelm-relaxed", "llama.cpp"];
+
+/** A peer whose step took longer than this is left out of the rounds after it, unless it leads. */
 const SLOW_MS = 10_000;
+
+/** An engine with one number of threads in one context. */
+interface Cell extends Context {
+  engine: Engine;
+  threads: number;
+  tookMs: number;
+  failed: boolean;
+}
 
 /** Runs all rounds of one model. */
 export async function measureModel(model: Model, engines: Engine[], course: Course): Promise<Results> {
   const results: Results = { samples: [], failures: [] };
-  const cells = engines.flatMap((engine) =>
+  let cells: Cell[] = engines.flatMap((engine) =>
     engine.threads.flatMap((threads) =>
-      contextsOf(engine, threads, model, course.quick).map((context) => ({ engine, threads, ...context, over: false })),
+      contextsOf(engine, threads, model, course.quick).map((context) => ({ engine, threads, ...context, tookMs: 0, failed: false })),
     ),
   );
   for (let round = 1; round <= course.rounds; round++) {
-    for (const cell of cells.filter(({ over }) => !over)) {
+    for (const cell of cells) {
       const { engine, threads, step } = cell;
       const outcome = await runCell(engine, threads, model, cell, course);
       const about = { engine: engine.id, threads, model: model.id };
       results.samples.push(...toSamples(outcome, step === SHORT).map((sample) => ({ ...about, ...sample, round })));
       if (outcome.error !== undefined) results.failures.push({ ...about, message: outcome.error });
-      const isSlow = (outcome.tookMs[0] ?? 0) > SLOW_MS;
-      cell.over = outcome.error !== undefined || (isPeer(engine) && (isSlow || threads > 1));
+      cell.tookMs = outcome.tookMs[0] ?? 0;
+      cell.failed = outcome.error !== undefined;
       console.error(`  ${round}  ${engine.id} ×${threads}  ${step?.depth ?? "repeating"}: ${summary(outcome)}`);
     }
+    const leading = leaders(results.samples, engines.filter(isPeer));
+    cells = cells.filter((cell) => goesOn(cell, leading));
   }
   return results;
+}
+
+/** Whether a cell is measured again: what failed is not, nor the slow peers, other than those that ratios are taken to. */
+function goesOn({ engine, threads, step, tookMs, failed }: Cell, leading: Set<string>): boolean {
+  if (failed || !isPeer(engine)) return !failed;
+  return threads === 1 && (tookMs <= SLOW_MS || (step === SHORT && leading.has(engine.id)));
+}
+
+/** The peers that are fastest with one thread at what the targets are about, each in the best of its rounds. */
+export function leaders(samples: Sample[], peers: { id: string }[]): Set<string> {
+  const ids = peers.map(({ id }) => id);
+  const measured = samples.filter(({ engine, threads }) => threads === 1 && ids.includes(engine));
+  const fastest = [
+    measured.filter(({ measure, depth }) => measure === "decode" && depth === SHORT.depth),
+    measured.filter(({ measure, n }) => measure === "prefill" && n === SHORT.prefill),
+  ].map((those) => those.toSorted((a, b) => b.value - a.value)[0]?.engine);
+  return new Set(fastest.filter((id) => id !== undefined));
 }
 
 /** What is measured of an engine, in which context. The long text and peers with two threads are left to a full run. */
 function contextsOf(engine: Engine, threads: number, model: Model, quick: boolean): Context[] {
   if (model.onlyRepeating) return GUESSING.includes(engine.id) ? [{ repeating: model.repeating, nCtx: 512 }] : [];
   if (isPeer(engine) && threads > 1) return model.small && !quick ? [CONTEXTS[0]] : [];
-  const long = isPeer(engine) ? model.longForPeers : model.long;
-  const steps = long && !quick ? CONTEXTS : [CONTEXTS[0]];
+  const steps = isLong(engine, threads, model) && !quick ? CONTEXTS : [CONTEXTS[0]];
   const { repeating } = model;
   return repeating.length > 0 && GUESSING.includes(engine.id) ? [...steps, { repeating, nCtx: 512 }] : steps;
+}
+
+/** Whether an engine is measured with the long text: the larger the model, the fewer are. */
+function isLong(engine: Engine, threads: number, { long }: Model): boolean {
+  if (isPeer(engine)) return long === "all";
+  return long === "target" ? threads === 1 && TARGET.includes(engine.id) : long !== "none";
 }
 
 /** Peers are many and slow: an hour has no room for all of them in all rounds. */

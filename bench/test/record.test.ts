@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { relevantFlags } from "../src/machine.js";
 import { readMeasured } from "../src/native.js";
 import { parseOptions } from "../src/options.js";
-import { baseName, distinct, freePath, plain } from "../src/record.js";
-import { toSamples } from "../src/run.js";
+import { baseName, distinct, freePath, plain, type Sample } from "../src/record.js";
+import { leaders, toSamples } from "../src/run.js";
 
 test("a record is named by its day, its processor and what was unusual", () => {
   const name = (cpu: string, ...args: string[]) =>
@@ -70,4 +70,15 @@ test("load time and memory are those of the short context, and memory only of wh
   expect(toSamples(whole, true).map(({ measure }) => measure)).toEqual(["load", "decode", "peak_memory"]);
   expect(toSamples(whole, false).map(({ measure }) => measure)).toEqual(["decode"]);
   expect(toSamples({ ...whole, error: "trap" }, true).map(({ measure }) => measure)).toEqual(["load", "decode"]);
+});
+
+test("the peers that lead are those that are fastest with one thread at decoding after 128 or at a prompt of 128", () => {
+  const about = { model: "0.5B-Q8_0", round: 1, unit: "tokens/s" } as const;
+  const decode = (engine: string, value: number, threads = 1, depth = 128): Sample => ({ ...about, engine, threads, measure: "decode", n: 64, depth, value });
+  const prefill = (engine: string, value: number, n = 128): Sample => ({ ...about, engine, threads: 1, measure: "prefill", n, value });
+  const peers = ["candle", "wllama-3", "onnxruntime-web", "flare"].map((id) => ({ id }));
+  const samples = [decode("pagelm-relaxed", 13), decode("candle", 6), decode("wllama-3", 5), decode("wllama-3", 9, 2), decode("flare", 7, 1, 1024)];
+  expect(leaders(samples, peers)).toEqual(new Set(["candle"]));
+  expect(leaders([...samples, prefill("onnxruntime-web", 30), prefill("flare", 40, 512)], peers)).toEqual(new Set(["candle", "onnxruntime-web"]));
+  expect(leaders([], peers)).toEqual(new Set());
 });
