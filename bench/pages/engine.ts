@@ -11,6 +11,8 @@ export interface LoadJob {
   threads: number;
   /** Of this project's engine: which build. */
   build?: string | undefined;
+  /** Of this project's engine: whether `threads` is only the most there may be, and the package chooses. */
+  choosesThreads?: boolean | undefined;
   nCtx: number;
   /** Words of one token each, for engines that take only text. */
   words: string[];

@@ -1,13 +1,13 @@
 import type { Engine, LoadJob } from "./engine.js";
 
 /** This project's package, by its public interface; the worker measures its own steps. */
-export async function load({ url, threads, build, nCtx }: LoadJob): Promise<Engine> {
+export async function load({ url, threads, build, choosesThreads = false, nCtx }: LoadJob): Promise<Engine> {
   const { Model } = await import("/pkg/index.js" as string);
   let arrivedAt = Number.NaN;
   const onProgress = ({ receivedBytes, totalBytes }: { receivedBytes: number; totalBytes?: number }) => {
     if (receivedBytes === totalBytes && Number.isNaN(arrivedAt)) arrivedAt = performance.now();
   };
-  const model = await Model.load(url, { build, nCtx, onProgress, ...(threads > 1 && { threads }) });
+  const model = await Model.load(url, { build, nCtx, onProgress, ...(threads > 1 && !choosesThreads && { threads }) });
   const ready = performance.now() - arrivedAt;
   return {
     readyAfterLastByteMs: Number.isNaN(ready) ? undefined : ready,

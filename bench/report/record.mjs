@@ -68,6 +68,7 @@ import { readFileSync } from "node:fs";
 /** The engine of this project that a browser with relaxed SIMD picks; the one that the targets are about. */
 export const OURS = "pagelm-relaxed";
 export const OURS_THREADS = "pagelm-relaxed-threads";
+export const OURS_AUTOMATIC = "pagelm-automatic";
 export const OURS_PLAIN = "pagelm-simd128";
 export const NATIVE = "llama.cpp";
 

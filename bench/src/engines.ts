@@ -18,6 +18,8 @@ export interface Engine {
   build?: string;
   /** The numbers of threads that it is measured with, one after the other. */
   threads: number[];
+  /** Whether those are only the most there may be: this project's package then chooses by itself. */
+  choosesThreads?: boolean;
   /** Whether the adapter runs in a worker of the benchmark's: for engines that bring none. */
   inWorker?: boolean;
   version(): string;
@@ -47,12 +49,21 @@ const own = (build: string, threads: number): Engine => ({
   wasm: `${paths.pkg}/${build}/pagelm_bg.wasm`,
 });
 
+/** The package as a page uses it that says nothing of threads. */
+const automatic: Engine = {
+  ...own("relaxed-threads", 2),
+  id: "pagelm-automatic",
+  choosesThreads: true,
+  driven_by: "as the other builds, but for the number of threads, which the package chooses by trying, with two cores",
+};
+
 /** All engines, in the order in which they are measured. */
 const ENGINES: Engine[] = [
   own("simd128", 1),
   own("relaxed", 1),
   own("simd128-threads", 2),
   own("relaxed-threads", 2),
+  automatic,
   {
     id: "wllama-3",
     adapter: "wllama-3",

@@ -108,6 +108,7 @@ export function leaders(samples: Sample[], peers: { id: string }[]): Set<string>
 function contextsOf(engine: Engine, threads: number, model: Model, quick: boolean): Context[] {
   if (model.onlyRepeating) return GUESSING.includes(engine.id) ? [{ repeating: model.repeating, nCtx: 512 }] : [];
   if (isPeer(engine) && threads > 1) return model.small && !quick ? [CONTEXTS[0]] : [];
+  if (engine.choosesThreads) return model.long === "target" ? [] : [CONTEXTS[0]];
   const steps = isLong(engine, threads, model) && !quick ? CONTEXTS : [CONTEXTS[0]];
   const { repeating } = model;
   return repeating.length > 0 && GUESSING.includes(engine.id) ? [...steps, { repeating, nCtx: 512 }] : steps;
@@ -129,14 +130,14 @@ async function runCell(
   { step, repeating = [], nCtx }: Context,
   { browser, servers }: Course,
 ): Promise<Ran> {
-  const { adapter, build, inWorker = false } = engine;
+  const { adapter, build, choosesThreads, inWorker = false } = engine;
   const steps = step ? [step] : [];
   if (!adapter) return runNative(model.path, threads, steps);
   const file = fileFor(engine, model);
   if (typeof file !== "string") return { samples: [], tookMs: [], error: file.none };
   const { origin } = threads > 1 ? servers.isolated : servers.plain;
   const { n_vocab: nVocab, words } = model;
-  const job = { adapter, build, url: origin + file, threads, nCtx, nVocab, words, steps, repeating };
+  const job = { adapter, build, choosesThreads, url: origin + file, threads, nCtx, nVocab, words, steps, repeating };
   return runJob(browser, `${origin}/`, job, inWorker);
 }
 
