@@ -64,6 +64,7 @@ async function logitBits(page: Page, build: Build, url: string, tokens: number[]
     async (build, url, tokens, cacheType) => {
       const model = await window.pagelm.Model.load(url, { build, threads: 2, ...(cacheType && { cacheType }) });
       if (model.info.build !== build || model.info.threads !== (build.endsWith("threads") ? 2 : 1)) return "";
+      await window.threadsAtWork(model);
       const logits = await model.logits(tokens);
       model.dispose();
       let binary = "";
@@ -133,6 +134,7 @@ describe("tokens", () => {
     const generated = await page.evaluate(
       async (url, prompt, build) => {
         const model = await window.pagelm.Model.load(url, { build, threads: 2 });
+        await window.threadsAtWork(model);
         const generation = model.generate(prompt, { maxTokens: 80, seed: 4_000_000_000, temperature: 1.1, topK: 0 });
         const tokens: number[] = [];
         let text = "";
@@ -165,6 +167,7 @@ describe("tokens", () => {
     const [plain, guessed] = await page.evaluate(
       async (url, prompt, build) => {
         const model = await window.pagelm.Model.load(url, { build, threads: 2 });
+        await window.threadsAtWork(model);
         const options = { maxTokens: 80, seed: 7, temperature: 0.5 };
         const plain = await model.generate(prompt, options).finish();
         const guessed = await model.generate(prompt, { ...options, speculative: "lookup" }).finish();
@@ -188,6 +191,7 @@ describe("tokens", () => {
       async (url, odd, build) => {
         // the same weights, over keys and values that are rounded, and not: nearly always of one mind
         const model = await window.pagelm.Model.load(url, { build, threads: 2, draft: url, cacheType: "q8_0" });
+        await window.threadsAtWork(model);
         const options = { maxTokens: 80, seed: 7, temperature: 0.9 };
         const plain = await model.generate("Once upon a time", options).finish();
         const guessed = await model.generate("Once upon a time", { ...options, speculative: "draft" }).finish();
