@@ -3,7 +3,7 @@
 mod common;
 
 use common::alloc::measure;
-use common::made::{self, Made, Shape};
+use common::made::{self, CACHE_TYPES, Made, Shape};
 use pagelm::Error;
 use pagelm::gguf::hash;
 use pagelm::model::{CacheType, Loader, MAX_BATCH, Model};
@@ -18,7 +18,6 @@ use std::sync::Arc;
 
 const SHAPE: Shape =
     Shape { n_layer: 2, n_embd: 32, n_head: 4, n_head_kv: 2, n_ff: 64, n_ctx: 80, n_pieces: 29, bytes: false };
-const CACHE_TYPES: [CacheType; 3] = [CacheType::F32, CacheType::F16, CacheType::Q8_0];
 
 fn llama() -> Arc<Model> {
     made::llama(SHAPE, Format::Q8_0).load()

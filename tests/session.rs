@@ -3,7 +3,7 @@
 mod common;
 
 use common::alloc::measure;
-use common::made::{self, Made, Shape, TINY};
+use common::made::{self, ARCHITECTURES, CACHE_TYPES, LAYOUTS, Shape, TINY};
 use pagelm::error::Error;
 use pagelm::kernels;
 use pagelm::model::{CacheType, MAX_BATCH, Model, Place, Site, Tap};
@@ -13,21 +13,6 @@ use pagelm::sampler::{Sampler, SamplerOptions};
 use pagelm::session::{GenerateOptions, Generation, MAX_DRAFT, Session, Speculation, Step, StopReason};
 use proptest::prelude::*;
 use std::sync::Arc;
-
-/// One of each layout.
-const LAYOUTS: [Format; 9] = [
-    Format::F32,
-    Format::F16,
-    Format::BF16,
-    Format::Q8_0,
-    Format::Q4_0,
-    Format::Q4_K,
-    Format::Q5_K,
-    Format::Q6_K,
-    Format::IQ3_S,
-];
-const ARCHITECTURES: [fn(Shape, Format) -> Made; 3] = [made::llama, made::gpt2, made::qwen2];
-const CACHE_TYPES: [CacheType; 3] = [CacheType::F32, CacheType::F16, CacheType::Q8_0];
 
 /// Rows of 256 for Q6_K and its like, more positions than one batch.
 const SHAPE: Shape =

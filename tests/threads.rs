@@ -1,8 +1,9 @@
-//! Several threads give the bits of one: for every format, however the text is cut and whoever does which part.
+//! Several threads give the bits of one: for every layout of weights and every cache, however the text is cut and whoever
+//! does which part.
 
 mod common;
 
-use common::made::{self, Made, Shape};
+use common::made::{self, ARCHITECTURES, CACHE_TYPES, LAYOUTS, Shape};
 use pagelm::model::{CacheType, Model};
 use pagelm::pool::Pool;
 use pagelm::quant::Format;
@@ -10,9 +11,13 @@ use pagelm::session::Session;
 use std::sync::Arc;
 use std::thread;
 
-/// Wide enough that products, norms and attention are split; heads of 64, three of which share a key.
+/// Wide enough that products, norms and attention are split, in rows of 256 so that every format fits; heads of 64, four
+/// of which share a key.
 const SHAPE: Shape =
-    Shape { n_layer: 1, n_embd: 384, n_head: 6, n_head_kv: 2, n_ff: 512, n_ctx: 80, n_pieces: 300, bytes: false };
+    Shape { n_layer: 1, n_embd: 512, n_head: 8, n_head_kv: 2, n_ff: 256, n_ctx: 80, n_pieces: 200, bytes: false };
+
+/// Heads of 64, three of which share a key.
+const BY_THREE: Shape = Shape { n_embd: 384, n_head: 6, n_ff: 512, ..SHAPE };
 
 fn with_pool<R>(n_threads: usize, test: impl FnOnce(&Arc<Pool>) -> R) -> R {
     let pool = Arc::new(Pool::new(n_threads));
@@ -37,16 +42,16 @@ fn bits(model: &Arc<Model>, cache_type: CacheType, pool: &Arc<Pool>, batch: usiz
 
 #[test]
 fn any_number_of_threads_gives_the_bits_of_one() {
-    let makers: [fn(Shape, Format) -> Made; 3] = [made::llama, made::gpt2, made::qwen2];
-    for (make, format) in makers.into_iter().zip([Format::Q8_0, Format::Q4_0, Format::F16]) {
+    for (make, format) in ARCHITECTURES.into_iter().cycle().zip(LAYOUTS) {
         let model = make(SHAPE, format).load();
-        for cache_type in [CacheType::F32, CacheType::Q8_0] {
+        for cache_type in CACHE_TYPES {
             let want = bits(&model, cache_type, &Arc::new(Pool::new(1)), 64);
             for n_threads in [2, 3] {
                 with_pool(n_threads, |pool| {
                     for batch in [1, 64] {
-                        let name = format.name();
-                        assert!(bits(&model, cache_type, pool, batch) == want, "{name}, {n_threads} threads, {batch}");
+                        let got = bits(&model, cache_type, pool, batch);
+                        let what = format!("{} {}", model.config().architecture, format.name());
+                        assert!(got == want, "{what}, {cache_type:?}, {n_threads} threads, batches of {batch}");
                     }
                     pool.set_n_threads(1);
                     assert!(bits(&model, cache_type, pool, 7) == want, "{n_threads} threads, all but one idle");
@@ -58,7 +63,7 @@ fn any_number_of_threads_gives_the_bits_of_one() {
 
 #[test]
 fn two_sessions_may_share_a_pool() {
-    let model = made::llama(SHAPE, Format::Q4_0).load();
+    let model = made::llama(BY_THREE, Format::Q4_0).load();
     let want = bits(&model, CacheType::F32, &Arc::new(Pool::new(1)), 64);
     with_pool(2, |pool| {
         thread::scope(|scope| {

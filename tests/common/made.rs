@@ -1,13 +1,30 @@
 //! Models made on the spot: small, random, and sound unless a test changes them.
 
 use pagelm::gguf::{Array, Gguf, Metadata, TensorInfo, Value, ValueType};
-use pagelm::model::{Loader, Model};
+use pagelm::model::{CacheType, Loader, Model};
 use pagelm::quant::{Format, float};
 use pagelm::sampler::Rng;
 use std::sync::Arc;
 
 #[path = "blocks.rs"]
 pub mod blocks;
+
+/// Formats, one of each layout that weights are packed into.
+pub const LAYOUTS: [Format; 9] = [
+    Format::F32,
+    Format::F16,
+    Format::BF16,
+    Format::Q8_0,
+    Format::Q4_0,
+    Format::Q4_K,
+    Format::Q5_K,
+    Format::Q6_K,
+    Format::IQ3_S,
+];
+/// Models that can be made.
+pub const ARCHITECTURES: [fn(Shape, Format) -> Made; 3] = [llama, gpt2, qwen2];
+/// Every way of keeping keys and values.
+pub const CACHE_TYPES: [CacheType; 3] = [CacheType::F32, CacheType::F16, CacheType::Q8_0];
 
 /// A model's shape, before it is a file.
 #[derive(Debug, Clone, Copy)]

@@ -12,6 +12,7 @@ import puppeteer, { type Browser, type Page } from "puppeteer-core";
 import type { Binding } from "../../../pkg/src/binding.js";
 import type * as Grammar from "../../../pkg/src/grammar/pagelm_grammar.js";
 import type { Server } from "./server.js";
+import { threadsAtWork } from "./threads.js";
 
 declare global {
   interface Window {
@@ -88,11 +89,15 @@ function isProgram(path: string): boolean {
   }
 }
 
-/** A fresh page that fails the test by `errors` if a script in it throws and nobody catches that. */
+/**
+ * A fresh page that fails the test by `errors` if a script in it throws and nobody catches that. In it,
+ * `window.threadsAtWork` is {@link threadsAtWork}.
+ */
 export async function openPage(browser: Browser): Promise<{ page: Page; errors: string[] }> {
   const page = await browser.newPage();
   const errors: string[] = [];
   page.on("pageerror", (error) => errors.push(String(error)));
+  await page.evaluateOnNewDocument(`window.threadsAtWork = ${threadsAtWork}`);
   return { page, errors };
 }
 

@@ -39,21 +39,30 @@ export const F16: Format = {
   blockBytes: 2,
   fill: (block, random) => void block.writeUInt16LE(f16(-5, random) | (random() < 0.5 ? 0x8000 : 0)),
 };
-/** A format of random quants, with f16 scales of 2^exponent to twice that at these bytes of a block. */
-function quants(id: number, blockLen: number, blockBytes: number, ...scales: [exponent: number, at: number][]): Format {
+export const BF16: Format = {
+  id: 30,
+  blockLen: 1,
+  blockBytes: 2,
+  fill: (block, random) => void block.writeUInt16LE((122 << 7) | Math.floor(random() * 128) | (random() < 0.5 ? 0x8000 : 0)),
+};
+/** A format of random quants, with f16 scales of 2^exponent to twice that at these bytes of a block, of this sign. */
+function quants(id: number, blockLen: number, blockBytes: number, ...scales: [exponent: number, at: number, sign?: -1][]): Format {
   const fill = (block: Buffer, random: () => number) => {
     fillBytes(block, random);
-    for (const [exponent, at] of scales) block.writeUInt16LE(f16(exponent, random), at);
+    for (const [exponent, at, sign] of scales) block.writeUInt16LE(f16(exponent, random) | (sign ? 0x8000 : 0), at);
   };
   return { id, blockLen, blockBytes, fill };
 }
 
 export const Q4_0 = quants(2, 32, 18, [-7, 0]);
+export const Q4_1 = quants(3, 32, 20, [-7, 0], [-4, 2, -1]);
 export const Q8_0 = quants(8, 32, 34, [-11, 0]);
 export const Q6_K = quants(14, 256, 210, [-15, 208]);
 export const Q5_0 = quants(6, 32, 22, [-8, 0]);
+export const Q5_1 = quants(7, 32, 24, [-8, 0], [-4, 2, -1]);
 export const Q5_K = quants(13, 256, 176, [-14, 0], [-11, 2]);
 export const Q4_K = quants(12, 256, 144, [-14, 0], [-11, 2]);
+export const IQ4_NL = quants(20, 32, 18, [-11, 0]);
 /** Of the formats whose values stand in a table, the one with the most kinds of bits: points, signs, two scales a run. */
 export const IQ2_XS = quants(17, 256, 74, [-11, 0]);
 

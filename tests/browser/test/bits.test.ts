@@ -9,7 +9,7 @@ import type { Build } from "../../../pkg/src/features.js";
 import { builds, launch, launchFirefox, openBlank, type Running } from "../src/browser.js";
 import * as gguf from "../src/gguf.js";
 import * as native from "../src/native.js";
-import { sharedModel, storyModel } from "../src/paths.js";
+import { sharedModel, storyModel, tasksModel } from "../src/paths.js";
 import { Server } from "../src/server.js";
 
 /** With AVX-VNNI the relaxed dot product is one instruction, without it another: both are met where the host has it. */
@@ -21,33 +21,49 @@ const BROWSERS = {
 
 const folder = mkdtempSync(join(tmpdir(), "pagelm-models-"));
 
-/** A model file of random weights, with rows of 256 so that every format fits. */
-function random(name: string, format: gguf.Format): string {
+function made(name: string, file: gguf.File): string {
   const path = join(folder, `${name}.gguf`);
-  gguf.writeTo(path, gguf.llama(gguf.TINY, format, name));
+  gguf.writeTo(path, file);
   return path;
 }
 
+/** Llama models of random weights, by their format, with rows of 256 so that every format fits. Two heads share a key. */
+const random = ([name, format]: [string, gguf.Format]): [string, string] => [
+  `random ${name}`,
+  made(name.toLowerCase(), gguf.llama(gguf.TINY, format, name)),
+];
+
+/** Random weights in a recorded architecture, given room for more tokens than its record has. */
+function recorded(name: string): [string, string] {
+  const file = gguf.recorded(name);
+  for (const key of file.metadata.keys()) if (key.endsWith(".context_length")) file.metadata.set(key, { u32: gguf.TINY.nCtx });
+  return [name, made(name, file)];
+}
+
+const { F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ2_XS } = gguf;
+const formats = Object.entries({ F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ2_XS });
+/** Of the architectures, which the conformance run compares all: soft caps and windows, biases at keys, experts. */
+const architectures = ["gemma2", "qwen2", "mixtral"].map(recorded);
+
 const models: [string, string | undefined][] = [
   ["the story model", storyModel],
-  ["random F32", random("f32", gguf.F32)],
-  ["random F16", random("f16", gguf.F16)],
-  ["random Q8_0", random("q8_0", gguf.Q8_0)],
-  ["random Q4_0", random("q4_0", gguf.Q4_0)],
-  ["random Q5_0", random("q5_0", gguf.Q5_0)],
-  ["random Q5_K", random("q5_k", gguf.Q5_K)],
-  ["random Q6_K", random("q6_k", gguf.Q6_K)],
-  ["random Q4_K", random("q4_k", gguf.Q4_K)],
-  ["random IQ2_XS", random("iq2_xs", gguf.IQ2_XS)],
+  ["the task model", tasksModel],
+  ...formats.map(random),
+  ...architectures,
   ["stories260K f32", sharedModel("stories260K-f32.gguf")],
   ["stories260K f16", sharedModel("stories260K-f16.gguf")],
   ["stories260K q6_k", sharedModel("stories260K-q6_k.gguf")],
   ["gpt-nano-sort", sharedModel("gpt-nano-sort-f32.gguf")],
+  ["llama-2-tiny-random", sharedModel("llama-2-tiny-random.gguf")],
 ];
 
-/** Some tokens that every vocabulary has: more than one chunk of the prefill where the context has room for them. */
+/** Models for the other caches: the built-in one, and one of another architecture whose heads share keys by two. */
+const cached: [string, string][] = [["the story model", storyModel], ...architectures.slice(0, 1)];
+
+/** Some tokens that every vocabulary has: more than one chunk of the prefill, but for a context of 11 and 32,000 logits each. */
 function tokensFor(path: string): number[] {
-  return path.includes("gpt-nano") ? [0, 0, 2, 1, 0, 1] : Array.from({ length: 70 }, (_, i) => (i * 37 + 1) % 300);
+  if (path.includes("gpt-nano")) return [0, 0, 2, 1, 0, 1];
+  return Array.from({ length: path.includes("llama-2-tiny") ? 8 : 70 }, (_, i) => (i * 37 + 1) % 300);
 }
 
 let server: Server;
@@ -58,19 +74,29 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+const expected = new Map<string, Promise<Uint32Array>>();
+
+/** The bits of all logits as the native command computes them, once for all browsers. */
+function nativeBits(path: string, ...args: string[]): Promise<Uint32Array> {
+  const key = [path, ...args].join(" ");
+  const bits = expected.get(key) ?? native.logitBits(path, tokensFor(path), ...args);
+  expected.set(key, bits);
+  return bits;
+}
+
 /** The bits of all logits as one build in this browser computes them; on two threads, where it has threads. */
 async function logitBits(page: Page, build: Build, url: string, tokens: number[], cacheType?: CacheType): Promise<Uint32Array> {
   const base64 = await page.evaluate(
     async (build, url, tokens, cacheType) => {
       const model = await window.pagelm.Model.load(url, { build, threads: 2, ...(cacheType && { cacheType }) });
       if (model.info.build !== build || model.info.threads !== (build.endsWith("threads") ? 2 : 1)) return "";
+      await window.threadsAtWork(model);
       const logits = await model.logits(tokens);
       model.dispose();
-      let binary = "";
-      for (const byte of new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength)) {
-        binary += String.fromCharCode(byte);
-      }
-      return btoa(binary);
+      const bytes = new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength);
+      const binary: string[] = [];
+      for (let at = 0; at < bytes.length; at += 0x8000) binary.push(String.fromCharCode(...bytes.subarray(at, at + 0x8000)));
+      return btoa(binary.join(""));
     },
     build,
     url,
@@ -79,6 +105,13 @@ async function logitBits(page: Page, build: Build, url: string, tokens: number[]
   );
   const bytes = Buffer.from(base64, "base64");
   return new Uint32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
+}
+
+/** How many words there are, and how many of them are not the expected ones. A matcher takes seconds for so many. */
+function compare(bits: Uint32Array, expected: Uint32Array): { length: number; differing: number } {
+  let differing = 0;
+  for (let i = 0; i < bits.length; i += 1) differing += Number(bits[i] !== expected[i]);
+  return { length: bits.length, differing };
 }
 
 describe.each(Object.entries(BROWSERS))("logits in %s", (_, start) => {
@@ -95,25 +128,27 @@ describe.each(Object.entries(BROWSERS))("logits in %s", (_, start) => {
     test.skipIf(!path)(`${name}: native and every build agree in every bit`, async () => {
       const file = path as string;
       const tokens = tokensFor(file);
-      const expected = await native.logitBits(file, tokens);
+      const expected = await nativeBits(file);
       expect(expected.length % tokens.length).toBe(0);
       const floats = new Float32Array(expected.buffer);
       expect(floats.every(Number.isFinite) && new Set(floats).size > tokens.length, "logits worth comparing").toBe(true);
       const url = server.offer(`${name}.gguf`.replaceAll(" ", "-"), readFileSync(file));
       for (const build of builds) {
         const bits = await logitBits(page, build, url, tokens);
-        const differing = bits.reduce((n, word, i) => n + Number(word !== expected[i]), 0);
-        expect({ build, length: bits.length, differing }).toEqual({ build, length: expected.length, differing: 0 });
+        expect({ build, ...compare(bits, expected) }).toEqual({ build, length: expected.length, differing: 0 });
       }
     });
   }
 
-  test.each(["f16", "q8_0"] as const)("a cache in %s gives the same bits too, and others than one in f32", async (cacheType) => {
-    const tokens = tokensFor(storyModel);
-    const expected = await native.logitBits(storyModel, tokens, "--cache-type", cacheType);
-    expect(expected).not.toEqual(await native.logitBits(storyModel, tokens));
-    const url = server.offer("story.gguf", readFileSync(storyModel));
-    for (const build of builds) expect(await logitBits(page, build, url, tokens, cacheType)).toEqual(expected);
+  const caches = cached.flatMap(([name, path]) => (["f16", "q8_0"] as const).map((cacheType) => [name, cacheType, path] as const));
+  test.each(caches)("%s: a cache in %s gives the same bits too, and others than one in f32", async (name, cacheType, path) => {
+    const expected = await nativeBits(path, "--cache-type", cacheType);
+    expect(compare(expected, await nativeBits(path)).differing).toBeGreaterThan(0);
+    const url = server.offer(`${name}.gguf`.replaceAll(" ", "-"), readFileSync(path));
+    for (const build of builds) {
+      const bits = await logitBits(page, build, url, tokensFor(path), cacheType);
+      expect({ build, ...compare(bits, expected) }).toEqual({ build, length: expected.length, differing: 0 });
+    }
   });
 });
 
@@ -133,6 +168,7 @@ describe("tokens", () => {
     const generated = await page.evaluate(
       async (url, prompt, build) => {
         const model = await window.pagelm.Model.load(url, { build, threads: 2 });
+        await window.threadsAtWork(model);
         const generation = model.generate(prompt, { maxTokens: 80, seed: 4_000_000_000, temperature: 1.1, topK: 0 });
         const tokens: number[] = [];
         let text = "";
@@ -165,6 +201,7 @@ describe("tokens", () => {
     const [plain, guessed] = await page.evaluate(
       async (url, prompt, build) => {
         const model = await window.pagelm.Model.load(url, { build, threads: 2 });
+        await window.threadsAtWork(model);
         const options = { maxTokens: 80, seed: 7, temperature: 0.5 };
         const plain = await model.generate(prompt, options).finish();
         const guessed = await model.generate(prompt, { ...options, speculative: "lookup" }).finish();
@@ -188,6 +225,7 @@ describe("tokens", () => {
       async (url, odd, build) => {
         // the same weights, over keys and values that are rounded, and not: nearly always of one mind
         const model = await window.pagelm.Model.load(url, { build, threads: 2, draft: url, cacheType: "q8_0" });
+        await window.threadsAtWork(model);
         const options = { maxTokens: 80, seed: 7, temperature: 0.9 };
         const plain = await model.generate("Once upon a time", options).finish();
         const guessed = await model.generate("Once upon a time", { ...options, speculative: "draft" }).finish();

@@ -41,6 +41,7 @@ describe.skipIf(!folder)("models of every architecture in Chromium", () => {
       const base64 = await page.evaluate(
         async (build, url, tokens) => {
           const model = await window.pagelm.Model.load(url, { build, threads: 2 });
+          await window.threadsAtWork(model);
           const logits = await model.logits(tokens);
           model.dispose();
           let binary = "";

@@ -36,6 +36,7 @@ test("with isolation threads are used, end with their model, and keep the text",
     for (const threads of [1, 2, 3]) {
       const model = await window.pagelm.Model.load(url, { threads });
       builds.push(`${model.info.build} ${model.info.threads}`);
+      await window.threadsAtWork(model);
       texts.push((await model.generate("Once upon a time", { maxTokens: 60, seed: 3 }).finish()).text);
       model.dispose();
     }
@@ -78,6 +79,7 @@ test("the service worker isolates the pages of a host that sends no headers", as
   const url = server.offer("story.gguf", readFileSync(storyModel));
   const info = await page.evaluate(async (url) => {
     const model = await window.pagelm.Model.load(url, { threads: 2 });
+    await window.threadsAtWork(model);
     await model.generate("Once", { maxTokens: 5 }).finish();
     model.dispose();
     return model.info;

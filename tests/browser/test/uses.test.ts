@@ -48,6 +48,7 @@ describe("what a session remembers, in Chromium", () => {
       async (url, prompt, sampling) => {
         const { Model } = window.pagelm;
         const model = await Model.load(url, { threads: 2 });
+        await window.threadsAtWork(model);
         const with_ = (maxTokens: number) => ({ ...(sampling as object), maxTokens, seed: 77 });
         const generation = model.generate(prompt, with_(25));
         const first = await generation.finish();
@@ -118,6 +119,7 @@ describe("what a session remembers, in Chromium", () => {
     const seen = await page.evaluate(
       async (url, prompt, files) => {
         const model = await window.pagelm.Model.load(url, { threads: 2 });
+        await window.threadsAtWork(model);
         const write = async () => (await model.generate(prompt, { maxTokens: 40, seed: 3 }).finish()).tokens;
         const before = await write();
         for (const file of files) await model.loadAdapter(new Uint8Array(await (await fetch(file)).arrayBuffer()));
