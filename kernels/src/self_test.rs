@@ -17,7 +17,7 @@ const INPUTS: usize = 9; // more than any layout multiplies one by one
 type Inputs = [[Activation; BLOCKS]; INPUTS];
 
 /// 2⁻ʳᵒʷ, as f16 bits.
-const D: [u16; 8] = [15 << 10, 14 << 10, 13 << 10, 12 << 10, 11 << 10, 10 << 10, 9 << 10, 8 << 10];
+pub(crate) const D: [u16; 8] = [15 << 10, 14 << 10, 13 << 10, 12 << 10, 11 << 10, 10 << 10, 9 << 10, 8 << 10];
 
 /// Chooses how integer dot products are computed on this machine, and computes a small product that way in every layout
 /// whose dot products are chosen, to be compared with the oracle bit by bit. False: this build is of no use here.
@@ -33,9 +33,7 @@ fn computes_as_the_oracle() -> bool {
     let mut noise = Noise(1);
     let mut x: Inputs = [[Activation::ZERO; BLOCKS]; INPUTS];
     for x in x.as_flattened_mut() {
-        let mut q = [0; 32];
-        noise.fill(&mut q);
-        *x = Activation::new(0.25, q.map(|b| (b as i8).max(-127)));
+        *x = noise.activation();
     }
     let (noise, x) = (&mut noise, &x);
     agrees(noise, x, |w: &mut Q8x8| w.d = D, matmul_q8, Q8x8::run)
@@ -46,17 +44,17 @@ fn computes_as_the_oracle() -> bool {
 }
 
 #[inline]
-fn six_bits(w: &mut Q6Kx8) {
+pub(crate) fn six_bits(w: &mut Q6Kx8) {
     (w.d, w.dmin) = (D, D);
     w.q.as_flattened_mut().iter_mut().for_each(|q| *q &= 63);
 }
 
 /// Bytes from a small generator, the extremes of every range often among them.
-struct Noise(u32);
+pub(crate) struct Noise(pub u32);
 
 impl Noise {
     #[inline(never)]
-    fn fill(&mut self, bytes: &mut [u8]) {
+    pub fn fill(&mut self, bytes: &mut [u8]) {
         for byte in bytes {
             self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             *byte = match self.0 >> 20 & 7 {
@@ -66,6 +64,13 @@ impl Noise {
                 _ => (self.0 >> 24) as u8,
             };
         }
+    }
+
+    #[inline(always)]
+    pub fn activation(&mut self) -> Activation {
+        let mut q = [0; 32];
+        self.fill(&mut q);
+        Activation::new(0.25, q.map(|b| (b as i8).max(-127)))
     }
 }
 
