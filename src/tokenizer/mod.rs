@@ -362,10 +362,18 @@ impl Tokenizer {
         match (self.vocab.kind(token), &self.style) {
             // A spelling with characters that stand for no byte stands for itself.
             (Kind::Normal, Style::Bpe(bpe)) if !bpe.pre.spells_chars => match core::str::from_utf8(text) {
-                Ok(spelled) if spelled.chars().all(|c| bpe::char_byte(c).is_some()) => {
-                    out.extend(spelled.chars().filter_map(bpe::char_byte));
+                Ok(spelled) => {
+                    let start = out.len();
+                    for c in spelled.chars() {
+                        let Some(byte) = bpe::char_byte(c) else {
+                            out.truncate(start);
+                            out.extend_from_slice(text);
+                            break;
+                        };
+                        out.push(byte);
+                    }
                 }
-                _ => out.extend_from_slice(text),
+                Err(_) => out.extend_from_slice(text),
             },
             (Kind::Normal, _) => match core::str::from_utf8(text) {
                 Ok(spelled) => {

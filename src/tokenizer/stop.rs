@@ -30,10 +30,9 @@ impl Tokenizer {
 #[derive(Debug, Clone, Default)]
 pub struct StopStrings {
     stops: Vec<String>,
-    /// What the last call has given out, and what is kept back.
-    text: String,
-    /// Where the one ends and the other begins.
-    held: usize,
+    held: String,
+    /// What the last call has given out.
+    given: String,
 }
 
 impl StopStrings {
@@ -41,33 +40,33 @@ impl StopStrings {
     pub fn new(mut stops: Vec<String>) -> StopStrings {
         stops.retain(|stop| !stop.is_empty());
         // What is kept back is shorter than the longest of them.
-        let longest = stops.iter().map(String::len).max().unwrap_or(0);
-        StopStrings { stops, text: String::with_capacity(longest + TextStream::ROOM), held: 0 }
+        let most = stops.iter().map(String::len).max().unwrap_or(0) + TextStream::ROOM;
+        StopStrings { stops, held: String::with_capacity(most), given: String::with_capacity(most) }
     }
 
     /// Takes what comes next. Returns what now is certain to be text, up to the string that is complete first (of several that
     /// end together the longest), and whether there is one; nothing comes after that.
     ///
-    /// Its buffer is kept: only a piece longer than [`TextStream::ROOM`] bytes enlarges it.
+    /// Its buffers are kept: only a piece longer than [`TextStream::ROOM`] bytes enlarges them.
     pub fn push(&mut self, text: &str) -> (&str, bool) {
-        self.text.drain(..self.held);
-        self.text.push_str(text);
-        let held = self.text.as_bytes();
+        self.held.push_str(text);
+        let held = self.held.as_bytes();
         let start_of = |stop: &String, end: usize| held[..end].ends_with(stop.as_bytes()).then(|| end - stop.len());
         let ended = |end| self.stops.iter().filter_map(|stop| start_of(stop, end)).min();
         let ends = (1..=held.len()).find_map(ended);
         // The first place from which on there may come to be one of the strings.
         let may_begin = |at: &usize| self.stops.iter().any(|stop| stop.as_bytes().starts_with(&held[*at..]));
-        self.held = ends.unwrap_or_else(|| (0..held.len()).find(may_begin).unwrap_or(held.len()));
-        (&self.text[..self.held], ends.is_some())
+        let at = ends.unwrap_or_else(|| (0..held.len()).find(may_begin).unwrap_or(held.len()));
+        self.given.clear();
+        self.given.push_str(&self.held[at..]);
+        self.held.truncate(at);
+        core::mem::swap(&mut self.held, &mut self.given);
+        (&self.given, ends.is_some())
     }
 
     /// Ends the text: what was kept back is text.
     pub fn finish(&mut self) -> String {
-        let rest = self.text.split_off(self.held);
-        self.text.clear();
-        self.held = 0;
-        rest
+        core::mem::take(&mut self.held)
     }
 }
 
