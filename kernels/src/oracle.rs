@@ -73,14 +73,14 @@ pub fn softmax(xs: &mut [f32]) -> (f32, f32) {
     (max, sum)
 }
 
-/// 32 finite values in 8 bits: q = x · 127 / max|x| to nearest, ties to even, and zeros where max|x| is below 10⁻³⁶.
+/// 32 finite values in 8 bits, as their scale and quants: q = x · 127 / max|x| to nearest, ties to even, and zeros where max|x| is below 10⁻³⁶.
 #[inline]
-pub fn activation(x: &[f32; 32]) -> Activation {
+pub fn rounded(x: &[f32; 32]) -> (f32, [i8; 32]) {
     let max = x.iter().fold(0f32, |m, x| if x.abs() > m { x.abs() } else { m });
     let inverse = if max < 1e-36 { 0.0 } else { 127.0 / max };
     let mut q = [0; 32];
     q.iter_mut().zip(x).for_each(|(q, x)| *q = (x * inverse).round_ties_even() as i8);
-    Activation::new(max / 127.0, q)
+    (max / 127.0, q)
 }
 
 /// The score of one query against one key: products added from zero in rising d.
