@@ -161,7 +161,9 @@ mod tests {
     use crate::oracle;
     use proptest::prelude::*;
 
-    const GATES: [(fn(&mut [f32], &[f32]), fn(f32) -> f32); 2] = [(silu_mul, oracle::silu), (gelu_mul, oracle::gelu)];
+    type Gate = fn(&mut [f32], &[f32]);
+    type Function = fn(f32) -> f32;
+    const GATES: [(Gate, Function); 2] = [(silu_mul, oracle::silu), (gelu_mul, oracle::gelu)];
 
     /// Distance in units of the last place of the f32 nearest to the exact value.
     fn ulps(got: f32, exact: f64) -> f64 {
