@@ -3,11 +3,14 @@
 
 mod common;
 
-use common::made::{self, ARCHITECTURES, CACHE_TYPES, LAYOUTS, Shape};
+use common::alloc::measure;
+use common::made::{self, ARCHITECTURES, CACHE_TYPES, LAYOUTS, Made, Shape};
 use pagelm::model::{CacheType, Model};
 use pagelm::pool::Pool;
 use pagelm::quant::Format;
-use pagelm::session::Session;
+use pagelm::sampler::SamplerOptions;
+use pagelm::session::{GenerateOptions, Generation, Session, Step};
+use pagelm::tokenizer::{StopStrings, TextStream, Tokenizer};
 use std::sync::Arc;
 use std::thread;
 
@@ -19,10 +22,16 @@ const SHAPE: Shape =
 /// Heads of 64, three of which share a key.
 const BY_THREE: Shape = Shape { n_embd: 384, n_head: 6, n_ff: 512, ..SHAPE };
 
+/// A helper, which allocates nothing.
+fn help(pool: &Pool) {
+    let ((), spent) = measure(|| pool.help());
+    assert_eq!((spent.calls, spent.held), (0, 0));
+}
+
 fn with_pool<R>(n_threads: usize, test: impl FnOnce(&Arc<Pool>) -> R) -> R {
     let pool = Arc::new(Pool::new(n_threads));
     thread::scope(|scope| {
-        (1..n_threads).for_each(|_| drop(scope.spawn(|| pool.help())));
+        (1..n_threads).for_each(|_| drop(scope.spawn(|| help(&pool))));
         while pool.n_threads() < n_threads {
             thread::yield_now();
         }
@@ -74,4 +83,42 @@ fn two_sessions_may_share_a_pool() {
             runs.into_iter().for_each(|run| run.join().unwrap());
         });
     });
+}
+
+/// From the session through the sampler to the text that is shown, on each of the threads: what a helper allocates is counted
+/// from when it comes to when it goes.
+#[test]
+fn a_token_allocates_nothing_on_its_whole_way() {
+    let stops = ["never comes", "ab\0", "\u{fffd}\0"].map(String::from).to_vec();
+    for (make, format) in
+        [made::llama as fn(Shape, Format) -> Made, made::qwen2].into_iter().zip([Format::Q4_0, Format::Q8_0])
+    {
+        let made = make(Shape { bytes: true, ..SHAPE }, format);
+        let (model, gguf) = made::load(&made.write());
+        let tokenizer = Tokenizer::from_metadata(&gguf.metadata).unwrap();
+        let mut texts = Vec::new();
+        for n_threads in [1, 2] {
+            texts.push(with_pool(n_threads, |pool| {
+                let session = Session::with_pool(model.clone(), None, CacheType::F16, pool.clone()).unwrap();
+                let sampler =
+                    SamplerOptions { temperature: 5.0, top_k: 0, top_p: 1.0, seed: 3, ..SamplerOptions::default() };
+                let options = GenerateOptions { sampler, ..GenerateOptions::default() };
+                let mut generation = Generation::new(session, &[5, 6, 7], options).unwrap();
+                let (mut stream, mut stops) = (TextStream::new(), StopStrings::new(stops.clone()));
+                let mut shown = String::with_capacity(4096);
+                let mut show = |step: pagelm::Result<Step>| {
+                    if let Step::Token { token, .. } = step.unwrap() {
+                        shown.push_str(stops.push(stream.push(&tokenizer, token).unwrap()).0);
+                    }
+                };
+                generation.by_ref().take(2).for_each(&mut show);
+                let ((), spent) = measure(|| generation.by_ref().for_each(&mut show));
+                assert_eq!((spent.calls, spent.held), (0, 0), "{n_threads} threads");
+                assert_eq!(generation.generated().len(), 77);
+                shown
+            }));
+        }
+        assert_eq!(texts[0], texts[1]);
+        assert!(texts[0].len() > 77, "{:?}", texts[0]);
+    }
 }

@@ -46,7 +46,7 @@ impl Form {
     /// Prepares a vocabulary and reads the grammar. Tokens in `stop_tokens` end the text beside the model's own.
     pub fn constraint(&self, tokenizer: &Tokenizer, stop_tokens: &[u32]) -> Result<Constraint> {
         let ids = 0..tokenizer.n_vocab() as u32;
-        let tokens = ids.clone().map(|id| tokenizer.piece(id).map(Into::into)).collect::<Result<Vec<_>, _>>()?;
+        let tokens = ids.clone().map(|id| tokenizer.piece(id)).collect::<Result<Vec<_>, _>>()?;
         let control: Vec<u32> = ids.filter(|id| tokenizer.is_control(*id)).collect();
         let vocabulary = Vocabulary::new(&tokens, &control, tokenizer.ends())?;
         let kind = Kind::from_name(&self.kind).ok_or_else(|| anyhow!("there is no form of kind {}", self.kind))?;

@@ -222,6 +222,7 @@ fn drive(
     loop {
         let start = Instant::now();
         let step = generation.next().transpose()?;
+        let rest;
         let (piece, stopped) = match step {
             Some(Step::Prefill { .. }) => {
                 done.prefill += start.elapsed();
@@ -243,15 +244,16 @@ fn drive(
                 if !generation.alternatives().is_empty() {
                     done.alternatives.push(generation.alternatives().to_vec());
                 }
-                stops.push(&stream.push(tokenizer, token)?)
+                stops.push(stream.push(tokenizer, token)?)
             }
             None => {
                 done.decode += start.elapsed();
-                (stops.finish() + &stream.finish(), false)
+                rest = stops.finish() + &stream.finish();
+                (&rest[..], false)
             }
         };
-        show(&piece)?;
-        done.text.push_str(&piece);
+        show(piece)?;
+        done.text.push_str(piece);
         if step.is_none() {
             let reason = generation.stop_reason();
             done.stop_reason = reason.ok_or_else(|| anyhow!("the generation ended without a reason"))?;

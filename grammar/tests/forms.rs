@@ -45,7 +45,7 @@ fn open() -> Option<Writer> {
     loader.push(&file).unwrap();
     let (model, gguf) = loader.finish().unwrap();
     let tokenizer = Tokenizer::from_metadata(&gguf.metadata).unwrap();
-    let tokens: Vec<Vec<u8>> = (0..tokenizer.n_vocab() as u32).map(|id| tokenizer.piece(id).unwrap().into()).collect();
+    let tokens: Vec<Vec<u8>> = (0..tokenizer.n_vocab() as u32).map(|id| tokenizer.piece(id).unwrap()).collect();
     let control: Vec<u32> = (0..tokens.len() as u32).filter(|id| tokenizer.is_control(*id)).collect();
     let vocabulary = Vocabulary::new(&tokens, &control, tokenizer.ends()).unwrap();
     Some(Writer { model: Arc::new(model), tokenizer, vocabulary })
@@ -102,7 +102,7 @@ impl Writer {
                     masked += at.elapsed();
                     times.push((masked, start.elapsed().saturating_sub(masked)));
                     start = Instant::now();
-                    text += &stream.push(&self.tokenizer, token).unwrap();
+                    text += stream.push(&self.tokenizer, token).unwrap();
                 }
             }
         }

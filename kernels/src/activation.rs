@@ -70,6 +70,19 @@ pub fn quantize_activations(x: &[f32], out: &mut [Activation]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oracle;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn blocks_equal_the_oracle(x in prop::array::uniform32(-4f32..4.0), size in -130i32..120) {
+            let x = x.map(|x| x * 2f32.powi(size));
+            let mut block = [Activation::ZERO];
+            quantize_activations(&x, &mut block);
+            let (d, q) = oracle::rounded(&x);
+            prop_assert_eq!(block[0], Activation::new(d, q));
+        }
+    }
 
     #[test]
     fn rounds_to_nearest_ties_to_even_and_never_past_127() {

@@ -13,6 +13,9 @@
 //! Nibbles and six-bit weights are within 0 ..= 127 and exact either way; the ways differ in their speed. `Wide` costs
 //! one instruction for 16 products where the processor has it. Elsewhere that instruction is five, and `Narrow` adds
 //! 16-bit sums of two products for as long as they cannot overflow before it widens them.
+//!
+//! Tests force `Wide` on every processor, with second operands of 0 ..= 127 alone, which mean the same on all of them. That
+//! those with their top bit set are right, only a processor of the first two rows can show.
 
 use super::simd128::{self, Simd128, load};
 use super::{Dot, Sums};
@@ -256,4 +259,97 @@ fn four(x: &Activation, step: usize) -> v128 {
 fn nibbles(w: &[u8; 32]) -> [[v128; 2]; 2] {
     let [a, b] = both(load(w), simd128::nibbles);
     [[a[0], b[0]], [a[1], b[1]]]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packed::{Q4Kx8, Q4x8, Q5Kx8, Q6Kx8, Q8x8};
+    use crate::run::Run;
+    use crate::self_test::{D, Noise, six_bits};
+    use crate::{matmul_q4, matmul_q4k, matmul_q5k, matmul_q6k, matmul_q8, oracle};
+    use bytemuck::{Pod, cast_slice_mut};
+    use std::io::Write;
+
+    /// Runs `test` in [`Wide`] with this flip.
+    fn with_flip(flip: u8, test: impl FnOnce()) {
+        let chosen = FLIP.swap(flip, Ordering::Relaxed);
+        test();
+        FLIP.store(chosen, Ordering::Relaxed);
+    }
+
+    /// Products of blocks of noise, made sound by `set`, with the oracle's: rows that end within eight, more blocks than are
+    /// unpacked at a time, inputs one by one, in tiles, and more than are laid side by side.
+    fn equals_the_oracle<B: Pod>(
+        name: &str,
+        set: fn(&mut B),
+        matmul: fn(Submatrix<'_>, &[B], &[Activation]),
+        run: fn(&B, usize) -> Run,
+    ) {
+        let mut noise = Noise(7);
+        for (rows, row_len, inputs) in [(8, 1, 1), (19, 3, 2), (13, 2, 5), (24, 17, 9), (11, 18, 4), (9, 1, 67)] {
+            let mut w = vec![B::zeroed(); usize::div_ceil(rows, 8) * row_len];
+            noise.fill(cast_slice_mut(&mut w));
+            w.iter_mut().for_each(set);
+            let x: Vec<Activation> = (0..inputs * row_len).map(|_| noise.activation()).collect();
+            let mut out = vec![0.0; inputs * rows];
+            matmul(Submatrix::new(&mut out, rows), &w, &x);
+            for (i, out) in out.iter().enumerate() {
+                let (input, row) = (i / rows, i % rows);
+                let blocks = &w[row / 8 * row_len..][..row_len];
+                let runs: Vec<Run> = blocks.iter().map(|block| run(block, row % 8)).collect();
+                let want = oracle::quant_row(&runs, &x[input * row_len..][..row_len]);
+                assert_eq!(out.to_bits(), want.to_bits(), "{name}, {rows} rows, {row_len} blocks, {input} {row}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_wide_way_equals_the_oracle_where_every_lowering_is_exact() {
+        for (flip, bytes) in [(0x80, negative as fn(&mut Q8x8)), (0, positive)] {
+            with_flip(flip, || {
+                equals_the_oracle("bytes", bytes, matmul_q8, Q8x8::run);
+                equals_the_oracle("nibbles", |w: &mut Q4x8| w.d = D, matmul_q4, Q4x8::run);
+                equals_the_oracle("scaled", |w: &mut Q4Kx8| (w.d, w.dmin) = (D, D), matmul_q4k, Q4Kx8::run);
+                for fives in [fives::<0> as fn(&mut Q5Kx8), fives::<16>] {
+                    equals_the_oracle("fives", fives, matmul_q5k, Q5Kx8::run);
+                }
+                equals_the_oracle("sixes", six_bits, matmul_q6k, Q6Kx8::run);
+            });
+        }
+    }
+
+    /// Bytes whose top bit is set, and is not once they are flipped.
+    fn negative(w: &mut Q8x8) {
+        w.d = D;
+        w.q.as_flattened_mut().iter_mut().for_each(|q| *q |= 0x80);
+    }
+
+    fn positive(w: &mut Q8x8) {
+        w.d = D;
+        w.q.as_flattened_mut().iter_mut().for_each(|q| *q &= 0x7f);
+    }
+
+    fn fives<const OFFSET: u16>(w: &mut Q5Kx8) {
+        (w.d, w.dmin, w.offset) = (D, D, OFFSET);
+    }
+
+    /// Says it past the harness, which keeps what passing tests print: without it nobody knew which code has run.
+    #[test]
+    fn which_way_this_processor_takes_is_told() {
+        let (way, wide) = match probe_relaxed_dot() {
+            None => ("sums of two in 16 bits", "forced, on values that are exact everywhere only"),
+            Some(0) => {
+                ("sums of four in 32 bits, signed", "as chosen; flipped, on values that are exact everywhere only")
+            }
+            Some(_) => {
+                ("sums of four in 32 bits, flipped", "as chosen; signed, on values that are exact everywhere only")
+            }
+        };
+        let told = writeln!(
+            std::io::stderr(),
+            "relaxed dot products here: {way}; the wide way (AVX-VNNI, ARM) was tested {wide}"
+        );
+        assert!(told.is_ok());
+    }
 }

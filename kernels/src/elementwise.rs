@@ -2,6 +2,13 @@
 
 use crate::lanes::{F4, I4, map_in_place, zip_in_place};
 
+/// Coefficients of eʳ from r⁷ down to r².
+pub(crate) const EXP: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_6e-1, 0.5];
+/// ln 2 as a sum, the first of few digits.
+pub(crate) const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
+/// Coefficients of (tanh x − x) / x³ from x⁸ down to 1.
+pub(crate) const TANH: [f32; 5] = [-5.704_988_7e-3, 2.063_908_8e-2, -5.373_971_5e-2, 1.333_144_2e-1, -3.333_328e-1];
+
 /// eˣ in four lanes, within 2 ulp: +, −, × and integer operations only.
 ///
 /// x = n·ln 2 + r with |r| ≤ ln 2 / 2; eʳ by a polynomial of degree 7; then ×2ⁿ in two steps, so that results reach
@@ -22,9 +29,9 @@ pub(crate) fn exp4_below(x: F4) -> F4 {
     let magic = F4::splat(12_582_912.0);
     let shifted = x.mul(F4::splat(core::f32::consts::LOG2_E)).add(magic);
     let n = shifted.sub(magic);
-    let r = x.sub(n.mul(F4::splat(0.693_359_4))).sub(n.mul(F4::splat(-2.121_944_4e-4)));
-    let mut p = F4::splat(1.987_569_1e-4);
-    for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_6e-1, 0.5] {
+    let r = x.sub(n.mul(F4::splat(LN_2[0]))).sub(n.mul(F4::splat(LN_2[1])));
+    let mut p = F4::splat(EXP[0]);
+    for &c in &EXP[1..] {
         p = p.mul(r).add(F4::splat(c));
     }
     let y = p.mul(r.mul(r)).add(r).add(F4::splat(1.0));
@@ -42,8 +49,8 @@ pub(crate) fn exp4_below(x: F4) -> F4 {
 #[inline(never)] // once in the module: it costs more than the call
 fn tanh4(x: F4) -> F4 {
     let z = x.mul(x);
-    let mut p = F4::splat(-5.704_988_7e-3);
-    for c in [2.063_908_8e-2, -5.373_971_5e-2, 1.333_144_2e-1, -3.333_328e-1] {
+    let mut p = F4::splat(TANH[0]);
+    for &c in &TANH[1..] {
         p = p.mul(z).add(F4::splat(c));
     }
     let small = p.mul(z).mul(x).add(x);
@@ -151,6 +158,12 @@ pub fn rope_halves(head: &mut [f32], table: &[[f32; 2]]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oracle;
+    use proptest::prelude::*;
+
+    type Gate = fn(&mut [f32], &[f32]);
+    type Function = fn(f32) -> f32;
+    const GATES: [(Gate, Function); 2] = [(silu_mul, oracle::silu), (gelu_mul, oracle::gelu)];
 
     /// Distance in units of the last place of the f32 nearest to the exact value.
     fn ulps(got: f32, exact: f64) -> f64 {
@@ -168,6 +181,20 @@ mod tests {
             .map(|i| from + (to - from) * (i as f32 / n as f32))
             .map(|x| ulps(f(x), exact(f64::from(x))))
             .fold(0.0, f64::max)
+    }
+
+    proptest! {
+        #[test]
+        fn lanes_equal_the_oracle_in_bits(x in prop_oneof![-100f32..100.0, -1f32..1.0, any::<f32>()], up in -8f32..8.0) {
+            prop_assume!(!x.is_nan());
+            prop_assert_eq!(exp(x).to_bits(), oracle::exp(x).to_bits());
+            prop_assert_eq!(tanh(x).to_bits(), oracle::tanh(x).to_bits());
+            for (kernel, function) in GATES {
+                let mut gate = [x];
+                kernel(&mut gate, &[up]);
+                prop_assert!(gate[0].to_bits() == (function(x) * up).to_bits() || gate[0].is_nan());
+            }
+        }
     }
 
     #[test]

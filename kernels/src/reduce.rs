@@ -171,6 +171,15 @@ mod tests {
         }
 
         #[test]
+        fn softmax_equals_the_oracle_in_bits(mut xs in prop::collection::vec(-120f32..80.0, 1..70)) {
+            let mut want = xs.clone();
+            let (max, sum) = oracle::softmax(&mut want);
+            prop_assert_eq!(max_and_exp_sum(&xs), (max, sum));
+            softmax(&mut xs);
+            prop_assert!(xs.iter().zip(&want).all(|(a, b)| a.to_bits() == b.to_bits()));
+        }
+
+        #[test]
         fn softmax_sums_to_one(mut xs in prop::collection::vec(-80f32..80.0, 1..70)) {
             let first = probability(&xs, 0);
             softmax(&mut xs);

@@ -328,6 +328,8 @@ mod tests {
 
     #[test]
     fn matmul_equals_the_oracle_in_bits_for_any_number_of_inputs() {
+        // As a page does it: that chooses how the kernels compute on this machine.
+        assert!(kernels::self_test());
         for (format, columns) in formats() {
             // More blocks than are unpacked at a time, and in the end more inputs than are laid side by side.
             let (rows, columns) = (19, 544_usize.next_multiple_of(columns));
@@ -349,6 +351,7 @@ mod tests {
 
     #[test]
     fn float_rows_of_any_length_work() {
+        assert!(kernels::self_test());
         for columns in [1, 5, 33, 172] {
             let bytes = file_bytes(Format::F16, 9 * columns, 7);
             let tensor = pack(Format::F16, 9, columns, &bytes);

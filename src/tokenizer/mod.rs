@@ -339,7 +339,7 @@ impl Tokenizer {
         let mut stream = TextStream::at_start();
         let mut text = String::new();
         for &token in tokens {
-            text.push_str(&stream.push(self, token)?);
+            text.push_str(stream.push(self, token)?);
         }
         text.push_str(&stream.finish());
         Ok(text)
@@ -350,30 +350,48 @@ impl Tokenizer {
     ///
     /// # Errors
     /// `Argument` for an id outside the vocabulary.
-    pub fn piece(&self, token: u32) -> Result<Cow<'_, [u8]>> {
+    pub fn piece(&self, token: u32) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.add_piece(token, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Adds a token's [`piece`](Self::piece) to `out`, which stays as it is where there is an error.
+    fn add_piece(&self, token: u32, out: &mut Vec<u8>) -> Result<()> {
         let text = self.token_bytes(token)?;
-        Ok(match (self.vocab.kind(token), &self.style) {
-            (Kind::UserDefined, _) => text.into(),
+        match (self.vocab.kind(token), &self.style) {
             // A spelling with characters that stand for no byte stands for itself.
             (Kind::Normal, Style::Bpe(bpe)) if !bpe.pre.spells_chars => match core::str::from_utf8(text) {
                 Ok(spelled) => {
-                    spelled.chars().map(bpe::char_byte).collect::<Option<Vec<u8>>>().map_or(text.into(), Cow::from)
+                    let start = out.len();
+                    for c in spelled.chars() {
+                        let Some(byte) = bpe::char_byte(c) else {
+                            out.truncate(start);
+                            out.extend_from_slice(text);
+                            break;
+                        };
+                        out.push(byte);
+                    }
                 }
-                Err(_) => text.into(),
+                Err(_) => out.extend_from_slice(text),
             },
             (Kind::Normal, _) => match core::str::from_utf8(text) {
                 Ok(spelled) => {
-                    let text: String = spelled.chars().map(|c| if c == SPACE { ' ' } else { c }).collect();
-                    text.into_bytes().into()
+                    for c in spelled.chars() {
+                        let c = if c == SPACE { ' ' } else { c };
+                        out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                    }
                 }
-                Err(_) => text.into(),
+                Err(_) => out.extend_from_slice(text),
             },
             (Kind::Byte, _) => match parse_byte(text) {
-                Some(byte) => vec![byte].into(),
-                None => text.into(),
+                Some(byte) => out.push(byte),
+                None => out.extend_from_slice(text),
             },
-            (Kind::Unknown | Kind::Control | Kind::Unused, _) => Cow::default(),
-        })
+            (Kind::UserDefined, _) => out.extend_from_slice(text),
+            (Kind::Unknown | Kind::Control | Kind::Unused, _) => {}
+        }
+        Ok(())
     }
 
     /// A token as the vocabulary spells it, for people who look into a model: `▁Once`, `Ġonce`, `<0x0A>`, `</s>`. Bytes

@@ -1,6 +1,6 @@
 //! Strings that end a text, however they are cut into tokens.
 
-use super::Tokenizer;
+use super::{TextStream, Tokenizer};
 
 impl Tokenizer {
     /// The tokens whose text has one of these strings in it.
@@ -23,26 +23,32 @@ impl Tokenizer {
 /// use pagelm::tokenizer::StopStrings;
 ///
 /// let mut stops = StopStrings::new(vec!["\n\n".into(), "User:".into()]);
-/// assert_eq!(stops.push("Yes.\n"), ("Yes.".into(), false));
-/// assert_eq!(stops.push("Us"), ("\n".into(), false)); // the line break is none of them, "Us" may be
-/// assert_eq!(stops.push("er: and"), (String::new(), true));
+/// assert_eq!(stops.push("Yes.\n"), ("Yes.", false));
+/// assert_eq!(stops.push("Us"), ("\n", false)); // the line break is none of them, "Us" may be
+/// assert_eq!(stops.push("er: and"), ("", true));
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct StopStrings {
     stops: Vec<String>,
     held: String,
+    /// What the last call has given out.
+    given: String,
 }
 
 impl StopStrings {
     /// For these strings; empty ones end nothing.
     pub fn new(mut stops: Vec<String>) -> StopStrings {
         stops.retain(|stop| !stop.is_empty());
-        StopStrings { stops, held: String::new() }
+        // What is kept back is shorter than the longest of them.
+        let most = stops.iter().map(String::len).max().unwrap_or(0) + TextStream::ROOM;
+        StopStrings { stops, held: String::with_capacity(most), given: String::with_capacity(most) }
     }
 
     /// Takes what comes next. Returns what now is certain to be text, up to the string that is complete first (of several that
     /// end together the longest), and whether there is one; nothing comes after that.
-    pub fn push(&mut self, text: &str) -> (String, bool) {
+    ///
+    /// Its buffers are kept: only a piece longer than [`TextStream::ROOM`] bytes enlarges them.
+    pub fn push(&mut self, text: &str) -> (&str, bool) {
         self.held.push_str(text);
         let held = self.held.as_bytes();
         let start_of = |stop: &String, end: usize| held[..end].ends_with(stop.as_bytes()).then(|| end - stop.len());
@@ -51,8 +57,11 @@ impl StopStrings {
         // The first place from which on there may come to be one of the strings.
         let may_begin = |at: &usize| self.stops.iter().any(|stop| stop.as_bytes().starts_with(&held[*at..]));
         let at = ends.unwrap_or_else(|| (0..held.len()).find(may_begin).unwrap_or(held.len()));
-        let rest = self.held.split_off(at);
-        (core::mem::replace(&mut self.held, rest), ends.is_some())
+        self.given.clear();
+        self.given.push_str(&self.held[at..]);
+        self.held.truncate(at);
+        core::mem::swap(&mut self.held, &mut self.given);
+        (&self.given, ends.is_some())
     }
 
     /// Ends the text: what was kept back is text.
@@ -80,7 +89,7 @@ mod tests {
             let (mut out, mut ended) = (String::new(), false);
             for piece in &pieces {
                 let (text, stop) = watch.push(piece);
-                out += &text;
+                out += text;
                 if stop {
                     ended = true;
                     break;
@@ -97,7 +106,7 @@ mod tests {
     #[test]
     fn a_stop_within_what_may_become_a_longer_one_ends_the_text() {
         let mut watch = StopStrings::new(vec!["ééaé".into(), "a".into()]);
-        assert_eq!(watch.push("éé"), (String::new(), false));
-        assert_eq!(watch.push("a"), ("éé".into(), true));
+        assert_eq!(watch.push("éé"), ("", false));
+        assert_eq!(watch.push("a"), ("éé", true));
     }
 }

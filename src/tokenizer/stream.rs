@@ -25,34 +25,56 @@ use crate::error::Result;
 /// assert_eq!(stream.finish(), "");
 /// # Ok::<(), pagelm::Error>(())
 /// ```
-#[derive(Debug, Clone, Default)]
+///
+/// Its buffers are kept from token to token: only one longer than [`ROOM`](TextStream::ROOM) bytes enlarges them.
+#[derive(Debug, Clone)]
 pub struct TextStream {
     /// The beginning of a character: at most three bytes between calls.
     pending: Vec<u8>,
+    /// What the last call has given out.
+    text: String,
     at_start: bool,
 }
 
+impl Default for TextStream {
+    fn default() -> TextStream {
+        TextStream::new()
+    }
+}
+
 impl TextStream {
+    /// The bytes of a token for which there is room from the beginning: more than those of real vocabularies have.
+    pub const ROOM: usize = 256;
+
     /// A stream that continues a text, as generation continues a prompt: a leading space stays.
     pub fn new() -> TextStream {
-        TextStream::default()
+        // Each byte may become a U+FFFD, and three bytes may be kept back.
+        let most = TextStream::ROOM + 3;
+        TextStream {
+            pending: Vec::with_capacity(most),
+            text: String::with_capacity(char::REPLACEMENT_CHARACTER.len_utf8() * most),
+            at_start: false,
+        }
     }
 
     /// A stream that begins a text: the space that encoding puts before a text is taken away, as
     /// [`Tokenizer::decode`] does.
     pub fn at_start() -> TextStream {
-        TextStream { at_start: true, ..TextStream::default() }
+        TextStream { at_start: true, ..TextStream::new() }
     }
 
     /// Takes a token and returns what is now certain: no, one or more characters.
     ///
     /// # Errors
     /// `Argument` for an id outside the vocabulary; the stream is then as before.
-    pub fn push(&mut self, tokenizer: &Tokenizer, token: u32) -> Result<String> {
-        let piece = tokenizer.piece(token)?;
-        let prefixed = self.at_start && tokenizer.may_start_with_prefix(token) && piece.first() == Some(&b' ');
+    pub fn push(&mut self, tokenizer: &Tokenizer, token: u32) -> Result<&str> {
+        let start = self.pending.len();
+        tokenizer.add_piece(token, &mut self.pending)?;
+        if self.at_start && tokenizer.may_start_with_prefix(token) && self.pending.get(start) == Some(&b' ') {
+            self.pending.remove(start);
+        }
         self.at_start &= !tokenizer.is_shown(token);
-        Ok(self.push_bytes(&piece[usize::from(prefixed)..]))
+        Ok(self.give_out())
     }
 
     /// Ends the text: what is still kept back is no character and shows as U+FFFD. The stream is then as new.
@@ -62,9 +84,9 @@ impl TextStream {
         rest
     }
 
-    fn push_bytes(&mut self, bytes: &[u8]) -> String {
-        self.pending.extend_from_slice(bytes);
-        let mut text = String::new();
+    /// All but the beginning of a character.
+    fn give_out(&mut self) -> &str {
+        self.text.clear();
         let mut at = 0;
         loop {
             let (valid, broken) = match core::str::from_utf8(&self.pending[at..]) {
@@ -72,14 +94,14 @@ impl TextStream {
                 Err(error) => (error.valid_up_to(), error.error_len()),
             };
             // What was found valid is borrowed unchanged.
-            text.push_str(&String::from_utf8_lossy(&self.pending[at..at + valid]));
+            self.text.push_str(&String::from_utf8_lossy(&self.pending[at..at + valid]));
             at += valid;
             let Some(n) = broken else { break };
-            text.push(char::REPLACEMENT_CHARACTER);
+            self.text.push(char::REPLACEMENT_CHARACTER);
             at += n;
         }
         self.pending.drain(..at);
-        text
+        &self.text
     }
 }
 
@@ -87,6 +109,11 @@ impl TextStream {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn push_bytes<'a>(stream: &'a mut TextStream, bytes: &[u8]) -> &'a str {
+        stream.pending.extend_from_slice(bytes);
+        stream.give_out()
+    }
 
     /// Bytes among which whole, broken and overlong sequences are all common.
     fn bytes() -> impl Strategy<Value = Vec<u8>> {
@@ -111,7 +138,7 @@ mod tests {
             let mut stream = TextStream::new();
             let mut text = String::new();
             for pair in cuts.windows(2) {
-                text.push_str(&stream.push_bytes(&bytes[pair[0]..pair[1]]));
+                text.push_str(push_bytes(&mut stream, &bytes[pair[0]..pair[1]]));
                 prop_assert!(stream.pending.len() < 4);
             }
             text.push_str(&stream.finish());
@@ -122,10 +149,10 @@ mod tests {
     #[test]
     fn a_character_appears_with_its_last_byte() {
         let mut stream = TextStream::new();
-        let pieces: Vec<String> = "🦙".bytes().map(|byte| stream.push_bytes(&[byte])).collect();
+        let pieces: Vec<String> = "🦙".bytes().map(|byte| push_bytes(&mut stream, &[byte]).to_owned()).collect();
         assert_eq!(pieces, ["", "", "", "🦙"]);
-        assert_eq!(stream.push_bytes(b"\xe2\x82x"), "\u{fffd}x");
-        assert_eq!(stream.push_bytes(b"\xf0\x9f"), "");
+        assert_eq!(push_bytes(&mut stream, b"\xe2\x82x"), "\u{fffd}x");
+        assert_eq!(push_bytes(&mut stream, b"\xf0\x9f"), "");
         assert_eq!(stream.finish(), "\u{fffd}");
         assert_eq!(stream.finish(), "");
     }

@@ -180,10 +180,9 @@ impl Engine {
             Some(Step::Prefill { n_done, n_total }) => Ok(Stepped::Prefill { done: n_done, total: n_total }),
             Some(Step::Logits) => Ok(Stepped::Logits),
             Some(Step::Token { token, probability }) => {
-                let piece = self.text.push(&self.tokenizer, token)?;
-                let text;
-                (text, self.stopped) = self.stops.push(&piece);
-                Ok(Stepped::Token { token, text, probability })
+                let (text, stopped) = self.stops.push(self.text.push(&self.tokenizer, token)?);
+                self.stopped = stopped;
+                Ok(Stepped::Token { token, text: text.to_owned(), probability })
             }
             None => {
                 let stop_reason = generation.stop_reason();

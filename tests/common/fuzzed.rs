@@ -60,7 +60,7 @@ pub fn tokenizer(data: &[u8]) {
     let mut stream = TextStream::at_start();
     let mut streamed = String::new();
     for token in &tokens {
-        streamed += &stream.push(&tokenizer, *token).expect("these are its own tokens");
+        streamed += stream.push(&tokenizer, *token).expect("these are its own tokens");
     }
     streamed += &stream.finish();
     assert_eq!(streamed, whole, "token by token and at once");

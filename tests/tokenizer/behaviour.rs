@@ -75,7 +75,8 @@ fn decoding_takes_away_only_the_space_that_encoding_added() {
     // a stream that continues a text keeps the space, one that begins it does not
     assert_eq!(TextStream::new().push(&tokenizer, FIRST + 6).unwrap(), " one");
     let mut stream = TextStream::at_start();
-    let pieces: Vec<_> = [1, FIRST + 6, FIRST + 6].map(|token| stream.push(&tokenizer, token).unwrap()).to_vec();
+    let pieces: Vec<_> =
+        [1, FIRST + 6, FIRST + 6].map(|token| stream.push(&tokenizer, token).unwrap().to_owned()).to_vec();
     assert_eq!(pieces, ["", "one", " one"]);
 }
 
@@ -161,7 +162,7 @@ fn an_emoji_over_four_tokens_appears_once() {
     let tokenizer = Small::bpe(&[]).build();
     let mut stream = TextStream::new();
     let tokens = tokenizer.encode("a🦙b", PLAIN).unwrap();
-    let pieces: Vec<_> = tokens.iter().map(|token| stream.push(&tokenizer, *token).unwrap()).collect();
+    let pieces: Vec<_> = tokens.iter().map(|token| stream.push(&tokenizer, *token).unwrap().to_owned()).collect();
     assert_eq!(pieces, ["a", "", "", "", "🦙", "b"]);
 }
 
@@ -222,7 +223,8 @@ fn byte_ranges_are_those_of_the_spelled_text() {
 fn round_trip(tokenizer: &Tokenizer, text: &str, options: EncodeOptions) -> String {
     let tokens = tokenizer.encode(text, options).unwrap();
     let mut stream = TextStream::at_start();
-    let mut streamed: String = tokens.iter().map(|token| stream.push(tokenizer, *token).unwrap()).collect();
+    let mut streamed = String::new();
+    tokens.iter().for_each(|token| streamed.push_str(stream.push(tokenizer, *token).unwrap()));
     streamed.push_str(&stream.finish());
     assert_eq!(tokenizer.decode(&tokens).unwrap(), streamed);
     streamed
@@ -285,10 +287,11 @@ proptest! {
     fn any_tokens_decode_to_something(tokens in prop::collection::vec(0_u32..266, 0..40)) {
         let (spm, bpe) = (stories().build(), Small::bpe(&["o n", "on e", "on Ċ", "Ċ Ċ", "a b", "a c", "a d", "a e", "a f", "a g"]).build());
         for tokenizer in [spm, bpe] {
-            let bytes: Vec<u8> = tokens.iter().flat_map(|token| tokenizer.piece(*token).unwrap().into_owned()).collect();
+            let bytes: Vec<u8> = tokens.iter().flat_map(|token| tokenizer.piece(*token).unwrap()).collect();
             let text = String::from_utf8_lossy(&bytes).into_owned();
             let mut stream = TextStream::new();
-            let mut streamed: String = tokens.iter().map(|token| stream.push(&tokenizer, *token).unwrap()).collect();
+            let mut streamed = String::new();
+            tokens.iter().for_each(|token| streamed.push_str(stream.push(&tokenizer, *token).unwrap()));
             streamed.push_str(&stream.finish());
             prop_assert_eq!(streamed, text);
         }

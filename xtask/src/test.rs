@@ -39,7 +39,8 @@ const NEED_THE_PAGE: [&str; 5] = [
     "browsers: WebKit",
 ];
 
-/// Flags of Chromium that take processor features away, so that each lowering of the relaxed dot product is met.
+/// Flags of Chromium that take processor features away, so that each lowering of the relaxed dot product is met that this
+/// processor has. The tests say which way they took.
 const RELAXED_LOWERINGS: [&str; 2] = ["", "--js-flags=--no-enable-avx-vnni"];
 
 /// The engine's unit tests as WebAssembly, in Chromium: the kernels that only these builds have meet their oracle.
