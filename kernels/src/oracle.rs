@@ -1,5 +1,5 @@
 //! The kernels as plain loops: slow, and the definition of every order. Tests hold the fast ones to their bits, and so does
-//! [`crate::self_test`] where the module runs; `#[inline]` for the same reason as there.
+//! [`crate::self_test()`] where the module runs; `#[inline]` for the same reason as there.
 
 use crate::activation::Activation;
 use crate::elementwise::{EXP, LN_2, TANH};
