@@ -1,6 +1,6 @@
 /**
- * Makes the built package's scripts small: what a page downloads. The worker and what it needs become one file; each build of
- * the engine stays apart. What reads chat templates gets the library that it imports put
+ * Makes the built package's scripts small: what a page downloads. The worker and what it needs become one file, and so do the
+ * further threads' worker and what that needs; each build of the engine stays apart. What reads chat templates gets the library that it imports put
  * in, so that the files work as they are, without a bundler. Names that are imported or exported stay.
  * @module
  */
@@ -12,11 +12,13 @@ import { minifySync } from "rolldown/experimental";
 
 const dist = fileURLToPath(new URL("dist/", import.meta.url));
 
-await build({
-  input: `${dist}worker.js`,
-  output: { file: `${dist}worker.js`, codeSplitting: false },
-  external: (id) => /\/(pagelm|grammar)\.js$/.test(id),
-});
+for (const worker of ["worker.js", "helper.js"]) {
+  await build({
+    input: dist + worker,
+    output: { file: dist + worker, codeSplitting: false },
+    external: (id) => /\/(pagelm|grammar)\.js$/.test(id),
+  });
+}
 await build({
   input: `${dist}jinja.js`,
   output: { file: `${dist}jinja.js` },

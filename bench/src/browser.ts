@@ -15,7 +15,7 @@ import type { Options } from "./options.js";
 /** What a page did, and how much memory its process held at most, where that can be told. */
 export interface Ran extends Outcome {
   peakBytes?: number;
-  /** The same without the pages of the browser's program, looked at ten times a second. */
+  /** The same without the pages of files, which are the browser's program for the most part, looked at ten times a second. */
   peakOwnBytes?: number;
 }
 
@@ -69,12 +69,9 @@ export async function runJob(browser: Browser, address: string, job: Job, inWork
     page.on("console", (message) => void (message.type() === "error" && said.push(message.text())));
     page.on("pageerror", (error) => said.push(String(error)));
     await page.goto(address);
-    const watch = await watchOwn(browser);
+    const watch = await watchMemory(browser);
     const outcome = await runInPage(page, job, inWorker).catch((error: Error) => failed(error.message));
-    const peakOwnBytes = watch();
-    const peakBytes = await peak(browser);
-    const explained = explain(outcome, said);
-    return peakBytes === undefined || peakOwnBytes === undefined ? explained : { ...explained, peakBytes, peakOwnBytes };
+    return { ...explain(outcome, said), ...watch() };
   } finally {
     await context.close();
   }
@@ -98,33 +95,36 @@ async function runInPage(page: Page, job: Job, inWorker: boolean): Promise<Outco
   return (await page.evaluate(() => window.outcome)) ?? failed("nothing came back");
 }
 
-/** Watches how much memory of its own the largest renderer holds; what is returned ends that and tells the most. */
-async function watchOwn(browser: Browser): Promise<() => number | undefined> {
-  const pids = await renderers(browser).catch(() => []);
-  let most = 0;
-  const timer = setInterval(() => {
-    for (const pid of pids) {
-      try {
-        most = Math.max(most, residentBytes(pid).own || 0);
-      } catch {
-        // it has ended
-      }
-    }
-  }, 100);
-  return () => {
-    clearInterval(timer);
-    return most || undefined;
-  };
+/** The highest resident memory of a page's process, as far as Linux tells it. */
+interface Peaks {
+  peakBytes?: number;
+  peakOwnBytes?: number;
 }
 
-/** The highest resident memory of the page's process; Chromium on Linux only. */
-async function peak(browser: Browser): Promise<number | undefined> {
-  try {
-    const peaks = (await renderers(browser)).map((pid) => residentBytes(pid).peak).filter(Number.isFinite);
-    return peaks.length > 0 ? Math.max(...peaks) : undefined;
-  } catch {
-    return undefined;
-  }
+/**
+ * Watches how much memory the renderers hold; what is returned ends that and tells the most of the page's, which is the one that
+ * holds the most in the end, with its model still there. Chromium on Linux only.
+ */
+async function watchMemory(browser: Browser): Promise<() => Peaks> {
+  const pids = await renderers(browser).catch(() => []);
+  const seen = new Map<number, { now: number; peak: number; own: number }>();
+  const look = () => {
+    for (const pid of pids) {
+      try {
+        const { now, peak, own } = residentBytes(pid);
+        seen.set(pid, { now, peak, own: Math.max(own, seen.get(pid)?.own ?? 0) });
+      } catch {
+        seen.delete(pid); // it has ended
+      }
+    }
+  };
+  const timer = setInterval(look, 100);
+  return () => {
+    clearInterval(timer);
+    look();
+    const page = [...seen.values()].filter(({ peak }) => Number.isFinite(peak)).toSorted((a, b) => b.now - a.now)[0];
+    return page ? { peakBytes: page.peak, peakOwnBytes: page.own } : {};
+  };
 }
 
 /** A trap says little by itself; what a program wrote before it is the reason. */

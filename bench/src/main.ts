@@ -4,8 +4,8 @@
  */
 
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { start, wasmRoofline } from "./browser.js";
 import { describe, findEngines } from "./engines.js";
 import { commit, machine } from "./machine.js";
@@ -13,7 +13,7 @@ import { findModels, MODEL_IDS } from "./models.js";
 import { nativeRoofline } from "./native.js";
 import { type Options, parseOptions } from "./options.js";
 import { paths } from "./paths.js";
-import { baseName, distinct, freePath, plain, type Record, SCHEMA } from "./record.js";
+import { baseName, distinct, freePath, newestOfOtherRuns, plain, type Record, SCHEMA } from "./record.js";
 import { measureModel } from "./run.js";
 import { serve } from "./server.js";
 
@@ -60,7 +60,9 @@ async function main(options: Options): Promise<void> {
     servers.isolated.stop();
   }
   console.log(out);
-  if (isWhole(options)) execFileSync(process.execPath, [`${paths.bench}/report/main.mjs`, out], { stdio: "inherit" });
+  if (!isWhole(options)) return;
+  const others = newestOfOtherRuns(readdirSync(paths.records)).map((name) => join(paths.records, name));
+  execFileSync(process.execPath, [`${paths.bench}/report/main.mjs`, out, ...others], { stdio: "inherit" });
 }
 
 /** Whether a run is one that docs/performance.md is about. */

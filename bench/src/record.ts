@@ -99,8 +99,18 @@ export function baseName({ date, machine, options }: Pick<Record, "date" | "opti
     .replace(/^-+|-+$/g, "");
   const parts = [date.slice(0, 10), words || "unknown"];
   if (options.browser !== "chromium") parts.push(options.browser);
-  if (options.busy_core) parts.push("busy-core");
+  if (options.busy_core) parts.push(BUSY_CORE);
   return parts.join("-");
+}
+
+const BUSY_CORE = "busy-core";
+
+/** Of the records of these names, the newest one made beside a busy core and the newest made in Firefox. */
+export function newestOfOtherRuns(names: string[]): string[] {
+  const kinds = [`-${BUSY_CORE}`, "-firefox"].map((kind) => new RegExp(`${kind}(-\\d+)?\\.json$`));
+  const { compare } = new Intl.Collator("en", { numeric: true });
+  const byAge = names.toSorted((a, b) => compare(a.replace(".json", ""), b.replace(".json", "")));
+  return kinds.flatMap((kind) => byAge.findLast((name) => kind.test(name)) ?? []);
 }
 
 /** A file of that name which is not there yet, so that no run writes over another: `name.json`, `name-2.json` and so on. */

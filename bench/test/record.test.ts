@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { relevantFlags } from "../src/machine.js";
 import { readMeasured } from "../src/native.js";
 import { parseOptions } from "../src/options.js";
-import { baseName, distinct, freePath, plain, type Sample } from "../src/record.js";
+import { baseName, distinct, freePath, newestOfOtherRuns, plain, type Sample } from "../src/record.js";
 import { leaders, toSamples } from "../src/run.js";
 
 test("a record is named by its day, its processor and what was unusual", () => {
@@ -18,6 +18,12 @@ test("no run writes over another's record", () => {
   const exists = (path: string) => there.includes(path);
   expect(freePath("records", "a", exists)).toBe("records/a-3.json");
   expect(freePath("records", "b", exists)).toBe("records/b.json");
+});
+
+test("a report takes the newest records of other conditions along", () => {
+  const names = ["2026-03-01-a.json", "2026-03-01-a-firefox.json", "2026-03-01-a-firefox-2.json", "2026-02-28-a-busy-core.json", "2026-03-01-a-busy-core.json"];
+  expect(newestOfOtherRuns(names)).toEqual(["2026-03-01-a-busy-core.json", "2026-03-01-a-firefox-2.json"]);
+  expect(newestOfOtherRuns(["2026-03-01-a.json"])).toEqual([]);
 });
 
 test("options are written down as text", () => {

@@ -17,7 +17,9 @@ use crate::{dot, matmul_q4, matmul_q4k, matmul_q4t, matmul_q5k, matmul_q6k, matm
 use crate::{matmul_bf16, matmul_f16, matmul_f32};
 use bytemuck::{Pod, cast_slice, cast_slice_mut};
 
-const BLOCKS: usize = 3;
+/// Two groups of eight, which are computed together.
+const ROWS: usize = 16;
+const BLOCKS: usize = 17; // more than are unpacked at a time
 const INPUTS: usize = 9; // more than any layout multiplies one by one
 /// Floats in a row: no multiple of what is taken at a time, be it 32, 16, 8 or 4.
 const FLOATS: usize = 46;
@@ -113,24 +115,24 @@ impl Noise {
     }
 }
 
-/// Whether products of eight rows are in all bits what `row_of` says for a row and an input: with one input, and with all of
+/// Whether products of all rows are in all bits what `row_of` says for a row and an input: with one input, and with all of
 /// them together.
 #[inline(never)]
 fn agrees(multiply: &dyn Fn(Submatrix<'_>, usize), row_of: &dyn Fn(usize, usize) -> f32) -> bool {
-    let mut out = [0.0; INPUTS * 8];
+    let mut out = [0.0; INPUTS * ROWS];
     [1, INPUTS].into_iter().all(|n| {
-        let out = &mut out[..n * 8];
-        multiply(Submatrix::new(out, 8), n);
-        (0..).zip(out).all(|(i, out)| row_of(i % 8, i / 8).to_bits() == out.to_bits())
+        let out = &mut out[..n * ROWS];
+        multiply(Submatrix::new(out, ROWS), n);
+        (0..).zip(out).all(|(i, out)| row_of(i % ROWS, i / ROWS).to_bits() == out.to_bits())
     })
 }
 
 /// Blocks of noise, made sound by `set`.
 #[inline(always)]
-fn blocks<B: Pod>(noise: &mut Noise, set: fn(&mut B)) -> [B; BLOCKS] {
-    let mut w = [B::zeroed(); BLOCKS];
-    noise.fill(cast_slice_mut(&mut w));
-    w.iter_mut().for_each(set);
+fn blocks<B: Pod>(noise: &mut Noise, set: fn(&mut B)) -> [[B; BLOCKS]; ROWS / 8] {
+    let mut w = [[B::zeroed(); BLOCKS]; ROWS / 8];
+    noise.fill(cast_slice_mut(w.as_flattened_mut()));
+    w.as_flattened_mut().iter_mut().for_each(set);
     w
 }
 
@@ -143,30 +145,33 @@ fn runs_agree<B: Pod>(
     run: fn(&B, usize) -> Run,
 ) -> bool {
     let w = blocks(noise, set);
-    agrees(&|out, n| matmul(out, &w, x[..n].as_flattened()), &|row, input| {
-        let [a, b, c] = &w; // `map` would be more code
-        oracle::quant_row(&[run(a, row), run(b, row), run(c, row)], &x[input])
+    agrees(&|out, n| matmul(out, w.as_flattened(), x[..n].as_flattened()), &|row, input| {
+        let mut runs = [Run::plain(0, [0; 32]); BLOCKS];
+        runs.iter_mut().zip(&w[row / 8]).for_each(|(into, block)| *into = run(block, row % 8));
+        oracle::quant_row(&runs, &x[input])
     })
 }
 
 /// f32, f16 and bf16 weights; those of f32 are the widened f16.
 #[inline]
 fn products_agree(noise: &mut Noise, x: &[Floats; INPUTS]) -> bool {
-    let mut halves = [[0u16; 8]; FLOATS];
-    noise.fill(cast_slice_mut(&mut halves));
+    let mut halves = [[[0u16; 8]; FLOATS]; ROWS / 8];
+    noise.fill(cast_slice_mut(halves.as_flattened_mut()));
+    let halves = halves.as_flattened_mut();
     halves.as_flattened_mut().iter_mut().for_each(|half| *half &= 0xbfff); // below 2, as f16 and as bf16
-    let mut wide = [[0.0; 8]; FLOATS];
+    let mut wide = [[0.0; 8]; FLOATS * ROWS / 8];
     widen_f16(wide.as_flattened_mut(), halves.as_flattened());
     let weights_agree = |multiply: &dyn Fn(Submatrix<'_>, &[f32]), widen: fn(u16) -> f32| {
         agrees(&|out, n| multiply(out, x[..n].as_flattened()), &|row, input| {
             let mut w = [0.0; FLOATS];
-            w.iter_mut().zip(&halves).for_each(|(w, halves)| *w = widen(halves[row]));
+            let group = &halves[row / 8 * FLOATS..];
+            w.iter_mut().zip(group).for_each(|(w, halves)| *w = widen(halves[row % 8]));
             oracle::float_row(&w, &x[input])
         })
     };
     weights_agree(&|out, x| matmul_f32(out, &wide, x), oracle::f16)
-        && weights_agree(&|out, x| matmul_f16(out, cast_slice(&halves), x), oracle::f16)
-        && weights_agree(&|out, x| matmul_bf16(out, cast_slice(&halves), x), oracle::bf16)
+        && weights_agree(&|out, x| matmul_f16(out, cast_slice(halves), x), oracle::f16)
+        && weights_agree(&|out, x| matmul_bf16(out, cast_slice(halves), x), oracle::bf16)
 }
 
 #[inline]

@@ -17,7 +17,10 @@ interface Trial {
   best: Map<number, number>;
   /** Steps of this trial so far, then steps since. */
   steps: number;
-  chosen: number;
+  /** Tokens of such a step: shorter ones cost more a token, and are not compared with it. */
+  tokens: number;
+  /** Undefined as long as nothing was measured. */
+  chosen?: number;
 }
 
 /** Steps with each number of threads in a trial: the fastest counts, since whatever disturbs one only makes it slower. */
@@ -39,7 +42,7 @@ export class Threads {
   #set = 0;
   #trials: Record<Kind, Trial> = { prefill: newTrial(), decode: newTrial() };
   #next: Kind = "decode";
-  #mayTry = true;
+  #guesses = false;
   #done = 0;
 
   /** `count` is undefined for a build without threads; `fixed` is a number that somebody insists on. */
@@ -52,13 +55,13 @@ export class Threads {
   /** How many threads the next token will be computed by. */
   get inUse(): number {
     if (!this.#count) return 1;
-    return Math.min(this.#fixed ?? this.#trials.decode.chosen, this.#count.nThreads());
+    return Math.min(this.#fixed ?? this.#chosen("decode"), this.#count.nThreads());
   }
 
-  /** To be called before a generation's first step. Steps that guess differ too much from each other to be compared. */
+  /** To be called before a generation's first step. Tokens that may be guessed cost too differently to be compared. */
   begin(guesses: boolean): void {
     this.#next = "prefill";
-    this.#mayTry = !guesses;
+    this.#guesses = guesses;
     this.#done = 0;
   }
 
@@ -76,7 +79,7 @@ export class Threads {
     const tokens = step.kind === "prefill" ? step.done - this.#done : 1;
     if (step.kind === "prefill") this.#done = step.done;
     this.#next = step.kind === "prefill" && step.done < step.total ? "prefill" : "decode";
-    if (kind === (step.kind === "token" ? "decode" : "prefill")) this.#note(this.#trials[kind], n, ms / tokens);
+    if (kind === (step.kind === "token" ? "decode" : "prefill") && this.#compares(kind)) this.#note(this.#trials[kind], n, ms, tokens);
     return step;
   }
 
@@ -85,17 +88,29 @@ export class Threads {
     if (here !== this.#nThreads) {
       // Someone came: what was found without them says nothing.
       this.#nThreads = here;
-      this.#trials = { prefill: newTrial(here), decode: newTrial(here) };
+      this.#trials = { prefill: newTrial(), decode: newTrial() };
     }
     const trial = this.#trials[kind];
     if (trial.steps >= RENEW_AFTER) Object.assign(trial, { best: new Map(), steps: 0 });
     const candidates = candidatesOf(here);
     const untried = candidates[trial.steps % candidates.length] as number;
-    return this.#mayTry && trial.steps < TRIES * candidates.length ? untried : trial.chosen;
+    return this.#compares(kind) && trial.steps < TRIES * candidates.length ? untried : this.#chosen(kind);
   }
 
-  #note(trial: Trial, n: number, ms: number): void {
-    if (!this.#mayTry || ms < LEAST_MS) return;
+  /** What was found; of a text, where nothing was, what its prompt's trial has found; else all threads. */
+  #chosen(kind: Kind): number {
+    const { prefill, decode } = this.#trials;
+    return (kind === "decode" ? decode.chosen : undefined) ?? prefill.chosen ?? this.#nThreads;
+  }
+
+  #compares(kind: Kind): boolean {
+    return kind === "prefill" || !this.#guesses;
+  }
+
+  #note(trial: Trial, n: number, stepMs: number, tokens: number): void {
+    const ms = stepMs / tokens;
+    if (tokens < trial.tokens || ms < LEAST_MS) return;
+    if (tokens > trial.tokens) Object.assign(trial, { best: new Map(), steps: 0, tokens });
     trial.steps += 1;
     trial.best.set(n, Math.min(ms, trial.best.get(n) ?? Infinity));
     if (trial.steps > TRIES * candidatesOf(this.#nThreads).length) return;
@@ -103,8 +118,8 @@ export class Threads {
   }
 }
 
-function newTrial(chosen = 1): Trial {
-  return { best: new Map(), steps: 0, chosen };
+function newTrial(): Trial {
+  return { best: new Map(), steps: 0, tokens: 0 };
 }
 
 /** 1, 2, 4 … and all of them. */

@@ -3,19 +3,20 @@ import type { Step } from "../src/binding.js";
 import { Threads } from "../src/threads.js";
 
 /** An engine whose steps take as long as `ms` says, by a clock of its own, and what it was told. */
-function engine(here: number, ms: (n: number, kind: Step["kind"]) => number) {
-  let [time, n, prompt] = [0, 0, 0];
+function engine(here: number, ms: (n: number, kind: Step["kind"], tokens: number) => number) {
+  let [time, n, prompt, total] = [0, 0, 0, 0];
   const used: number[] = [];
   const count = { nThreads: () => here, setThreads: (to: number) => void (n = to) };
   const step = (): Step => {
     used.push(n);
-    const kind = prompt > 0 ? "prefill" : "token";
-    time += ms(n, kind);
+    const [kind, tokens] = prompt > 0 ? (["prefill", Math.min(64, prompt)] as const) : (["token", 1] as const);
+    time += ms(n, kind, tokens);
     if (kind === "token") return { kind, token: 1, text: "", probability: 1, alternatives: new Float32Array() };
-    prompt -= 1;
-    return { kind, done: 64 * (4 - prompt), total: 256 };
+    prompt -= tokens;
+    return { kind, done: total - prompt, total };
   };
-  return { count, step, used, clock: () => time, prompt: () => void (prompt = 4), come: (n: number) => void (here = n) };
+  const ask = (tokens = 256) => void (prompt = total = tokens);
+  return { count, step, used, clock: () => time, prompt: ask, come: (n: number) => void (here = n) };
 }
 
 function run(threads: Threads, made: ReturnType<typeof engine>, steps: number): number[] {
@@ -53,6 +54,27 @@ test("prompt and text have a choice each", () => {
   made.prompt();
   threads.begin(false);
   expect(run(threads, made, 8)).toEqual([2, 2, 2, 2, 1, 1, 1, 1]);
+});
+
+test("what is left of a prompt after its full chunks costs more a token, and does not decide", () => {
+  const made = engine(2, (n, _, tokens) => (tokens < 64 ? 40 : 100) / n);
+  const threads = new Threads(made.count, undefined, made.clock);
+  for (let text = 0; text < 8; text += 1) {
+    made.prompt(70);
+    threads.begin(false);
+    run(threads, made, 2);
+  }
+  made.prompt(70);
+  threads.begin(false);
+  expect(run(threads, made, 2)).toEqual([2, 2]);
+});
+
+test("tokens that are guessed are computed as the prompt was, by what was found for that", () => {
+  const made = engine(2, (n) => (n === 1 ? 10 : 30) * 64);
+  const threads = new Threads(made.count, undefined, made.clock);
+  made.prompt(6 * 64);
+  threads.begin(true);
+  expect(run(threads, made, 6 + 5)).toEqual([1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1]);
 });
 
 test("a number that is insisted on stays; guessing tries nothing; no threads, nothing to choose", () => {

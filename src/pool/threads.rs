@@ -302,6 +302,25 @@ mod tests {
         }
     }
 
+    /// Parts that wait for one another, which no thread alone could end.
+    #[test]
+    fn all_threads_take_parts() {
+        for n_helpers in 1..4 {
+            with_helpers(n_helpers, |pool| {
+                for _ in 0..if cfg!(miri) { 2 } else { 100 } {
+                    let (came, met) = (AtomicUsize::new(0), AtomicUsize::new(0));
+                    pool.run(n_helpers + 1, &|_, _| {
+                        came.fetch_add(1, SeqCst);
+                        let all_came = || came.load(SeqCst) == n_helpers + 1;
+                        let waited = (0..10_000_000).any(|_| all_came() || { thread::yield_now(); false });
+                        met.fetch_add(usize::from(waited), SeqCst);
+                    });
+                    assert_eq!(met.into_inner(), n_helpers + 1);
+                }
+            });
+        }
+    }
+
     #[test]
     fn sleeping_helpers_wake_and_idle_ones_stay_out() {
         with_helpers(2, |pool| {

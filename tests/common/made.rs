@@ -9,8 +9,8 @@ use std::sync::Arc;
 #[path = "blocks.rs"]
 pub mod blocks;
 
-/// Formats, one of each layout that weights are packed into.
-pub const LAYOUTS: [Format; 9] = [
+/// Formats, one of each layout that weights are packed into, and one with minima in the layout of [`Format::Q6_K`].
+pub const LAYOUTS: [Format; 10] = [
     Format::F32,
     Format::F16,
     Format::BF16,
@@ -19,6 +19,7 @@ pub const LAYOUTS: [Format; 9] = [
     Format::Q4_K,
     Format::Q5_K,
     Format::Q6_K,
+    Format::Q2_K,
     Format::IQ3_S,
 ];
 /// Models that can be made.

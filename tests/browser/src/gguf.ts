@@ -57,6 +57,7 @@ function quants(id: number, blockLen: number, blockBytes: number, ...scales: [ex
 export const Q4_0 = quants(2, 32, 18, [-7, 0]);
 export const Q4_1 = quants(3, 32, 20, [-7, 0], [-4, 2, -1]);
 export const Q8_0 = quants(8, 32, 34, [-11, 0]);
+export const Q2_K = quants(10, 256, 84, [-13, 80], [-12, 82]);
 export const Q6_K = quants(14, 256, 210, [-15, 208]);
 export const Q5_0 = quants(6, 32, 22, [-8, 0]);
 export const Q5_1 = quants(7, 32, 24, [-8, 0], [-4, 2, -1]);

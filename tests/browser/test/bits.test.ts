@@ -40,8 +40,8 @@ function recorded(name: string): [string, string] {
   return [name, made(name, file)];
 }
 
-const { F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ2_XS } = gguf;
-const formats = Object.entries({ F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ2_XS });
+const { F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ2_XS } = gguf;
+const formats = Object.entries({ F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ2_XS });
 /** Of the architectures, which the conformance run compares all: soft caps and windows, biases at keys, experts. */
 const architectures = ["gemma2", "qwen2", "mixtral"].map(recorded);
 
