@@ -77,13 +77,14 @@ test("tokens that are guessed are computed as the prompt was, by what was found 
   expect(run(threads, made, 6 + 5)).toEqual([1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1]);
 });
 
-test("a number that is insisted on stays; guessing tries nothing; no threads, nothing to choose", () => {
+test("a number that is insisted on stays; guessed tokens try nothing; no threads, nothing to choose", () => {
   const made = engine(4, () => 10);
   const fixed = new Threads(made.count, 3, made.clock);
   fixed.begin(false);
   expect(run(fixed, made, 5)).toEqual([3, 3, 3, 3, 3]);
   const guessing = new Threads(made.count, undefined, made.clock);
   guessing.begin(true);
+  guessing.step(made); // could have been a prompt's
   expect(run(guessing, made, 5)).toEqual([4, 4, 4, 4, 4]);
   const alone = new Threads();
   expect([alone.inUse, run(alone, engine(4, () => 10), 2)]).toEqual([1, [0, 0]]);

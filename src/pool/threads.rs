@@ -105,6 +105,11 @@ impl Pool {
         self.n_threads.load(Relaxed).min(self.n_helpers.load(Relaxed) + 1).max(1)
     }
 
+    /// How many threads have come, the owner counted, whether they may work now or not.
+    pub fn n_here(&self) -> usize {
+        self.n_helpers.load(Relaxed) + 1
+    }
+
     /// Lets at most `n` threads work together, 1 to [`capacity`](Self::capacity); the others sleep.
     pub fn set_n_threads(&self, n: usize) {
         self.n_threads.store(n.clamp(1, self.capacity()), SeqCst);
@@ -312,7 +317,12 @@ mod tests {
                     pool.run(n_helpers + 1, &|_, _| {
                         came.fetch_add(1, SeqCst);
                         let all_came = || came.load(SeqCst) == n_helpers + 1;
-                        let waited = (0..10_000_000).any(|_| all_came() || { thread::yield_now(); false });
+                        let waited = (0..10_000_000).any(|_| {
+                            all_came() || {
+                                thread::yield_now();
+                                false
+                            }
+                        });
                         met.fetch_add(usize::from(waited), SeqCst);
                     });
                     assert_eq!(met.into_inner(), n_helpers + 1);
@@ -326,7 +336,7 @@ mod tests {
         with_helpers(2, |pool| {
             for n_threads in [2, 1, 3] {
                 pool.set_n_threads(n_threads);
-                assert_eq!(pool.n_threads(), n_threads);
+                assert_eq!((pool.n_threads(), pool.n_here()), (n_threads, 3));
                 for _ in 0..if cfg!(miri) { 2 } else { 20 } {
                     thread::sleep(std::time::Duration::from_millis(1)); // long enough for them to sleep
                     let seen = AtomicU32::new(0);

@@ -37,10 +37,10 @@ mod shared {
         open(1).help();
     }
 
-    /// How many threads are there and may compute.
+    /// How many threads have come, whether they may compute now or not.
     #[wasm_bindgen(js_name = nThreads)]
     pub fn n_threads() -> usize {
-        open(1).n_threads()
+        open(1).n_here()
     }
 
     /// Lets at most `n` threads compute.
