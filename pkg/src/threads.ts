@@ -19,12 +19,16 @@ interface Trial {
   steps: number;
   /** Tokens of such a step: shorter ones cost more a token, and are not compared with it. */
   tokens: number;
+  /** How many shorter ones came since the last of them. */
+  shorter: number;
   /** Undefined as long as nothing was measured. */
   chosen?: number;
 }
 
 /** Steps with each number of threads in a trial: the fastest counts, since whatever disturbs one only makes it slower. */
 const TRIES = 3;
+/** Shorter steps one after the other, after which it is they that are compared. */
+const PATIENCE = 8;
 /** Steps until what was found is looked at again: the machine may have become busy, or free. */
 const RENEW_AFTER = 200;
 /** A step for nothing can be as short as the clock is coarse. */
@@ -109,8 +113,9 @@ export class Threads {
 
   #note(trial: Trial, n: number, stepMs: number, tokens: number): void {
     const ms = stepMs / tokens;
-    if (tokens < trial.tokens || ms < LEAST_MS) return;
-    if (tokens > trial.tokens) Object.assign(trial, { best: new Map(), steps: 0, tokens });
+    if (ms < LEAST_MS || (tokens < trial.tokens && ++trial.shorter < PATIENCE)) return;
+    if (tokens !== trial.tokens) Object.assign(trial, { best: new Map(), steps: 0, tokens });
+    trial.shorter = 0;
     trial.steps += 1;
     trial.best.set(n, Math.min(ms, trial.best.get(n) ?? Infinity));
     if (trial.steps > TRIES * candidatesOf(this.#nThreads).length) return;
@@ -119,7 +124,7 @@ export class Threads {
 }
 
 function newTrial(): Trial {
-  return { best: new Map(), steps: 0, tokens: 0 };
+  return { best: new Map(), steps: 0, tokens: 0, shorter: 0 };
 }
 
 /** 1, 2, 4 … and all of them. */

@@ -69,6 +69,19 @@ test("what is left of a prompt after its full chunks costs more a token, and doe
   expect(run(threads, made, 2)).toEqual([2, 2]);
 });
 
+test("where prompts stay shorter than an unfinished trial's, it begins again with theirs", () => {
+  const made = engine(2, (n, _, tokens) => (tokens * 10) / n);
+  const threads = new Threads(made.count, undefined, made.clock);
+  for (const tokens of [64, 64, ...Array(20).fill(20)]) {
+    made.prompt(tokens);
+    threads.begin(false);
+    run(threads, made, 1);
+  }
+  made.prompt(20);
+  threads.begin(false);
+  expect(run(threads, made, 1)).toEqual([2]);
+});
+
 test("tokens that are guessed are computed as the prompt was, by what was found for that", () => {
   const made = engine(2, (n) => (n === 1 ? 10 : 30) * 64);
   const threads = new Threads(made.count, undefined, made.clock);
