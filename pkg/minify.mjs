@@ -1,7 +1,7 @@
 /**
  * Makes the built package's scripts small: what a page downloads. The worker and what it needs become one file, and so do the
- * further threads' worker and what that needs; each build of the engine stays apart. What reads chat templates gets the library that it imports put
- * in, so that the files work as they are, without a bundler. Names that are imported or exported stay.
+ * further threads' worker and what that needs; each build of the engine stays apart. What reads chat templates gets the library
+ * that it imports put in, so that the files work as they are, without a bundler. Names that are imported or exported stay.
  * @module
  */
 

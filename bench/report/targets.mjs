@@ -109,7 +109,6 @@ export function furtherResults(records) {
     },
     {
       title: "Never slower than one thread, with the number that the package chooses",
-      note: "Medians of a few rounds stray from 1 by some percent where it chooses one thread.",
       results: besideOne(main, 1, OURS_AUTOMATIC),
     },
     {
