@@ -41,8 +41,8 @@ export async function benchmark(
   }
   const begun = performance.now();
   while (performance.now() - begun < WARM_UP_MS) {
-    engine.start(Uint32Array.from(spread(Math.min(promptTokens, 64), nVocab)), { maxTokens: 4, temperature: 0 });
-    threads.begin(false);
+    const { reusedTokens } = engine.start(Uint32Array.from(spread(Math.min(promptTokens, 64), nVocab)), { maxTokens: 4, temperature: 0 });
+    threads.begin(false, reusedTokens);
     do {
       if (!(await mayGoOn())) return undefined;
     } while (threads.step(engine).kind !== "end");
@@ -51,8 +51,8 @@ export async function benchmark(
   let generated = 0;
   while (generated < genTokens) {
     const first = generated === 0;
-    engine.start(Uint32Array.from(tokens), { maxTokens: genTokens - generated, temperature: 0 });
-    threads.begin(false);
+    const { reusedTokens } = engine.start(Uint32Array.from(tokens), { maxTokens: genTokens - generated, temperature: 0 });
+    threads.begin(false, reusedTokens);
     for (let ended = false; !ended; ) {
       if (!(await mayGoOn())) return undefined;
       const at = performance.now();

@@ -11,28 +11,33 @@ export interface ThreadCount {
 /** Prompt and text differ in what more threads bring: each has its own choice. */
 type Kind = "prefill" | "decode";
 
-/** How fast one kind of step was with each number of threads. */
+/** How fast one kind of step is with each number of threads. */
 interface Trial {
-  /** Milliseconds a token, the best of this trial's steps, by number of threads. */
-  best: Map<number, number>;
-  /** Steps of this trial so far, then steps since. */
+  /** Milliseconds of this trial's steps, by number of threads: each has had as many steps. */
+  spent: Map<number, number>;
+  /** Steps of this trial so far. */
   steps: number;
-  /** Tokens of such a step: shorter ones cost more a token, and are not compared with it. */
+  /** Tokens of its steps: shorter ones cost more a token, and are not compared with it. */
   tokens: number;
   /** How many shorter ones came since the last of them. */
   shorter: number;
-  /** Undefined as long as nothing was measured. */
+  /** Milliseconds of steps, of any length, until the next trial begins. */
+  rest: number;
+  /** Undefined as long as nothing was found. */
   chosen?: number;
 }
 
-/** Steps with each number of threads in a trial: the fastest counts, since whatever disturbs one only makes it slower. */
+/** Steps with each number of threads in a trial, at least. */
 const TRIES = 3;
+/**
+ * Milliseconds of a trial, at least: several times what a system leaves a thread its core at a time, so that a step in which
+ * a busy machine had one waited for has its share.
+ */
+const TRIAL_MS = 60;
+/** How many times a trial's length what it found is kept: the machine may have become busy, or free. */
+const KEPT_FOR = 20;
 /** Shorter steps one after the other, after which it is they that are compared. */
 const PATIENCE = 8;
-/** Steps until what was found is looked at again: the machine may have become busy, or free. */
-const RENEW_AFTER = 200;
-/** A step for nothing can be as short as the clock is coarse. */
-const LEAST_MS = 0.05;
 
 /**
  * Takes an engine's steps with as many threads as make them fast, found out by trying: how many cores there are says
@@ -62,11 +67,14 @@ export class Threads {
     return Math.min(this.#fixed ?? this.#chosen("decode"), this.#count.nThreads());
   }
 
-  /** To be called before a generation's first step. Tokens that may be guessed cost too differently to be compared. */
-  begin(guesses: boolean): void {
+  /**
+   * To be called before a generation's first step, with how many of its prompt's tokens need no computing. Tokens that may be
+   * guessed cost too differently to be compared.
+   */
+  begin(guesses: boolean, reusedTokens: number): void {
     this.#next = "prefill";
     this.#guesses = guesses;
-    this.#done = 0;
+    this.#done = reusedTokens;
   }
 
   /** One step of the engine. */
@@ -95,10 +103,8 @@ export class Threads {
       this.#trials = { prefill: newTrial(), decode: newTrial() };
     }
     const trial = this.#trials[kind];
-    if (trial.steps >= RENEW_AFTER) Object.assign(trial, { best: new Map(), steps: 0 });
     const candidates = candidatesOf(here);
-    const untried = candidates[trial.steps % candidates.length] as number;
-    return this.#compares(kind) && trial.steps < TRIES * candidates.length ? untried : this.#chosen(kind);
+    return this.#compares(kind) && trial.rest <= 0 ? (candidates[trial.steps % candidates.length] as number) : this.#chosen(kind);
   }
 
   /** What was found; of a text, where nothing was, what its prompt's trial has found; else all threads. */
@@ -111,20 +117,27 @@ export class Threads {
     return kind === "prefill" || !this.#guesses;
   }
 
-  #note(trial: Trial, n: number, stepMs: number, tokens: number): void {
-    const ms = stepMs / tokens;
-    if (ms < LEAST_MS || (tokens < trial.tokens && ++trial.shorter < PATIENCE)) return;
-    if (tokens !== trial.tokens) Object.assign(trial, { best: new Map(), steps: 0, tokens });
+  #note(trial: Trial, n: number, ms: number, tokens: number): void {
+    if (trial.rest > 0) {
+      trial.rest -= ms;
+      return;
+    }
+    if (tokens < trial.tokens && ++trial.shorter < PATIENCE) return;
+    if (tokens !== trial.tokens) Object.assign(trial, newTrial(), { tokens, chosen: trial.chosen });
     trial.shorter = 0;
     trial.steps += 1;
-    trial.best.set(n, Math.min(ms, trial.best.get(n) ?? Infinity));
-    if (trial.steps > TRIES * candidatesOf(this.#nThreads).length) return;
-    trial.chosen = [...trial.best].reduce((a, b) => (b[1] < a[1] ? b : a))[0];
+    trial.spent.set(n, ms + (trial.spent.get(n) ?? 0));
+    const spent = [...trial.spent];
+    const total = spent.reduce((sum, [, ms]) => sum + ms, 0);
+    const rounds = trial.steps / candidatesOf(this.#nThreads).length;
+    if (total < TRIAL_MS || rounds < TRIES || rounds % 1) return;
+    const chosen = spent.reduce((a, b) => (b[1] < a[1] ? b : a))[0];
+    Object.assign(trial, newTrial(), { chosen, rest: KEPT_FOR * total });
   }
 }
 
 function newTrial(): Trial {
-  return { best: new Map(), steps: 0, tokens: 0, shorter: 0 };
+  return { spent: new Map(), steps: 0, tokens: 0, shorter: 0, rest: 0 };
 }
 
 /** 1, 2, 4 … and all of them. */

@@ -15,7 +15,10 @@ function engine(here: number, ms: (n: number, kind: Step["kind"], tokens: number
     prompt -= tokens;
     return { kind, done: total - prompt, total };
   };
-  const ask = (tokens = 256) => void (prompt = total = tokens);
+  const ask = (tokens = 256, reused = 0) => {
+    prompt = tokens;
+    total = reused + tokens;
+  };
   return { count, step, used, clock: () => time, prompt: ask, come: (n: number) => void (here = n) };
 }
 
@@ -28,7 +31,7 @@ function run(threads: Threads, made: ReturnType<typeof engine>, steps: number): 
 test("each number is tried, then the fastest is taken, and looked at again later", () => {
   const made = engine(4, (n) => ({ 1: 10, 2: 6, 4: 8 })[n] as number);
   const threads = new Threads(made.count, undefined, made.clock);
-  threads.begin(false);
+  threads.begin(false, 0);
   threads.step(made); // the first could have been a prompt's
   expect(run(threads, made, 20).slice(-10)).toEqual(Array(10).fill(2));
   expect(threads.inUse).toBe(2);
@@ -39,8 +42,51 @@ test("each number is tried, then the fastest is taken, and looked at again later
 test("more threads are never kept where they are slower", () => {
   const made = engine(2, (n) => (n === 1 ? 10 : 30));
   const threads = new Threads(made.count, undefined, made.clock);
-  threads.begin(false);
+  threads.begin(false, 0);
   expect(run(threads, made, 30).slice(-20)).toEqual(Array(20).fill(1));
+});
+
+test("a helper that is waited for now and then is not worth what its best steps promise", () => {
+  let step = 0;
+  const made = engine(2, (n) => (n === 1 ? 1 : (step += 1) % 10 ? 0.6 : 8));
+  const threads = new Threads(made.count, undefined, made.clock);
+  threads.begin(false, 0);
+  expect(run(threads, made, 100).slice(-10)).toEqual(Array(10).fill(1));
+});
+
+test("a trial takes a small part of the time, however short the steps are", () => {
+  for (const ms of [0.1, 1, 10, 100]) {
+    const made = engine(2, (n) => ms * n);
+    const threads = new Threads(made.count, undefined, made.clock);
+    threads.begin(false, 0);
+    const used = run(threads, made, 30_000);
+    expect(used.filter((n) => n === 2).length / used.length).toBeLessThan(0.05);
+    expect(used.slice(15_000)).toContain(2);
+  }
+});
+
+test("what short prompts have found holds for long ones, until it is looked at again", () => {
+  const made = engine(2, (n, _, tokens) => (tokens * 10) / n);
+  const threads = new Threads(made.count, undefined, made.clock);
+  for (const tokens of [32, 32, 32, 32, 32, 32, 128]) {
+    made.prompt(tokens);
+    threads.begin(false, 0);
+    run(threads, made, Math.ceil(tokens / 64));
+  }
+  expect(made.used).toEqual([1, 2, 1, 2, 1, 2, 2, 2]);
+});
+
+test("what the cache has of a prompt costs nothing, and does not count", () => {
+  const made = engine(2, (n, _, tokens) => (tokens * 10) / n);
+  const threads = new Threads(made.count, undefined, made.clock);
+  for (let reused = 0; reused < 640; reused += 64) {
+    made.prompt(64, reused);
+    threads.begin(false, reused);
+    run(threads, made, 1);
+  }
+  made.prompt(128, 640);
+  threads.begin(false, 640);
+  expect(run(threads, made, 2)).toEqual([2, 2]);
 });
 
 test("prompt and text have a choice each", () => {
@@ -48,11 +94,11 @@ test("prompt and text have a choice each", () => {
   const threads = new Threads(made.count, undefined, made.clock);
   for (let text = 0; text < 4; text += 1) {
     made.prompt();
-    threads.begin(false);
+    threads.begin(false, 0);
     run(threads, made, 12);
   }
   made.prompt();
-  threads.begin(false);
+  threads.begin(false, 0);
   expect(run(threads, made, 8)).toEqual([2, 2, 2, 2, 1, 1, 1, 1]);
 });
 
@@ -61,11 +107,11 @@ test("what is left of a prompt after its full chunks costs more a token, and doe
   const threads = new Threads(made.count, undefined, made.clock);
   for (let text = 0; text < 8; text += 1) {
     made.prompt(70);
-    threads.begin(false);
+    threads.begin(false, 0);
     run(threads, made, 2);
   }
   made.prompt(70);
-  threads.begin(false);
+  threads.begin(false, 0);
   expect(run(threads, made, 2)).toEqual([2, 2]);
 });
 
@@ -74,11 +120,11 @@ test("where prompts stay shorter than an unfinished trial's, it begins again wit
   const threads = new Threads(made.count, undefined, made.clock);
   for (const tokens of [64, 64, ...Array(20).fill(20)]) {
     made.prompt(tokens);
-    threads.begin(false);
+    threads.begin(false, 0);
     run(threads, made, 1);
   }
   made.prompt(20);
-  threads.begin(false);
+  threads.begin(false, 0);
   expect(run(threads, made, 1)).toEqual([2]);
 });
 
@@ -86,17 +132,17 @@ test("tokens that are guessed are computed as the prompt was, by what was found 
   const made = engine(2, (n) => (n === 1 ? 10 : 30) * 64);
   const threads = new Threads(made.count, undefined, made.clock);
   made.prompt(6 * 64);
-  threads.begin(true);
+  threads.begin(true, 0);
   expect(run(threads, made, 6 + 5)).toEqual([1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1]);
 });
 
 test("a number that is insisted on stays; guessed tokens try nothing; no threads, nothing to choose", () => {
   const made = engine(4, () => 10);
   const fixed = new Threads(made.count, 3, made.clock);
-  fixed.begin(false);
+  fixed.begin(false, 0);
   expect(run(fixed, made, 5)).toEqual([3, 3, 3, 3, 3]);
   const guessing = new Threads(made.count, undefined, made.clock);
-  guessing.begin(true);
+  guessing.begin(true, 0);
   guessing.step(made); // could have been a prompt's
   expect(run(guessing, made, 5)).toEqual([4, 4, 4, 4, 4]);
   const alone = new Threads();
@@ -106,7 +152,7 @@ test("a number that is insisted on stays; guessed tokens try nothing; no threads
 test("threads that come late are tried", () => {
   const made = engine(1, (n) => 10 / n);
   const threads = new Threads(made.count, undefined, made.clock);
-  threads.begin(false);
+  threads.begin(false, 0);
   run(threads, made, 20);
   made.come(2);
   expect(run(threads, made, 30).at(-1)).toBe(2);
