@@ -1,5 +1,6 @@
-//! Whether this machine computes as it should: the kernels that have a form of their own for vectors against plain loops, where
-//! the module runs. Activation functions are of the same operations as softmax, and stand for themselves in unit tests.
+//! Whether this machine computes as it should: products, rounding, sums, softmax and attention against plain loops, where the
+//! module runs. Norms, positions and activation functions are single steps of vectors that WebAssembly defines to the bit; they
+//! stand for themselves in unit tests.
 //!
 //! The relaxed instructions are exact on every processor for the operands that they are given here, as far as their
 //! specification and a probe can tell. Some engines have got them wrong all the same, and others are not above it, so a

@@ -162,7 +162,7 @@ export class Host {
     run.form = form;
     const started = timed(run, "prefillMs", () => engine.start(prompt, options));
     form?.limit(roomFor(options, engine.info().nCtx, started.promptTokens.length));
-    this.#threads.begin(options.speculative !== undefined || options.editsLogits === true, started.reusedTokens);
+    this.#threads.begin(options.speculative !== undefined, started.reusedTokens);
     this.#post({ type: "started", id, ...started });
     while (await this.#mayGoOn(run)) {
       const at = performance.now();

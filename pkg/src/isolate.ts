@@ -15,19 +15,19 @@ const TRIED = "pagelm-isolate";
  * `Cross-Origin-Resource-Policy: cross-origin` from then on.
  */
 export async function isolate(script: string | URL = "isolate-worker.js"): Promise<boolean> {
-  if (globalThis.crossOriginIsolated) {
-    sessionStorage.removeItem(TRIED);
-    return true;
-  }
-  const workers = globalThis.navigator?.serviceWorker as ServiceWorkerContainer | undefined;
-  if (!workers || sessionStorage.getItem(TRIED)) return false; // no https, a private window; or it did not help
   try {
+    if (globalThis.crossOriginIsolated) {
+      sessionStorage.removeItem(TRIED);
+      return true;
+    }
+    const workers = globalThis.navigator?.serviceWorker as ServiceWorkerContainer | undefined;
+    if (!workers || sessionStorage.getItem(TRIED)) return false; // no https, a private window; or it did not help
     await workers.register(script);
     await workers.ready;
+    sessionStorage.setItem(TRIED, "1");
   } catch {
-    return false;
+    return globalThis.crossOriginIsolated; // where a site may store nothing, even to ask throws
   }
-  sessionStorage.setItem(TRIED, "1");
   location.reload();
   return new Promise(() => {}); // this page is over
 }

@@ -13,16 +13,18 @@ type Kind = "prefill" | "decode";
 
 /** How fast one kind of step is with each number of threads. */
 interface Trial {
-  /** Milliseconds of this trial's steps, by number of threads: each has had as many steps. */
+  /** Milliseconds a token, added up over this trial's steps, by number of threads: each has had as many steps. */
   spent: Map<number, number>;
-  /** Steps of this trial so far. */
+  /** Steps of this trial so far; its first sets `tokens` and does not count. */
   steps: number;
-  /** Tokens of its steps: shorter ones cost more a token, and are not compared with it. */
+  /** Tokens of its first step. Far shorter ones cost more a token, and are not compared with it. */
   tokens: number;
-  /** How many shorter ones came since the last of them. */
+  /** How many shorter ones came since the last that was compared. */
   shorter: number;
-  /** Milliseconds of steps, of any length, until the next trial begins. */
+  /** Milliseconds of steps, of any length, until the next trial begins; below 0, what this one has taken. */
   rest: number;
+  /** How many times its length what it finds is kept. */
+  kept: number;
   /** Undefined as long as nothing was found. */
   chosen?: number;
 }
@@ -34,8 +36,11 @@ const TRIES = 3;
  * a busy machine had one waited for has its share.
  */
 const TRIAL_MS = 60;
-/** How many times a trial's length what it found is kept: the machine may have become busy, or free. */
-const KEPT_FOR = 20;
+/**
+ * How many times a trial's length what it found is kept, at first and at most, twice as long each time: in a page's first second
+ * the browser still compiles on the other cores, and later the machine may become busy, or free.
+ */
+const KEPT_FOR = [2, 20] as const;
 /** Shorter steps one after the other, after which it is they that are compared. */
 const PATIENCE = 8;
 
@@ -91,7 +96,9 @@ export class Threads {
     const tokens = step.kind === "prefill" ? step.done - this.#done : 1;
     if (step.kind === "prefill") this.#done = step.done;
     this.#next = step.kind === "prefill" && step.done < step.total ? "prefill" : "decode";
-    if (kind === (step.kind === "token" ? "decode" : "prefill") && this.#compares(kind)) this.#note(this.#trials[kind], n, ms, tokens);
+    // Who was given logits chose by them, and computed nothing.
+    const did = logits ? undefined : step.kind === "prefill" ? "prefill" : "decode";
+    if (kind === did && this.#compares(kind)) this.#note(this.#trials[kind], n, ms, tokens);
     return step;
   }
 
@@ -122,22 +129,25 @@ export class Threads {
       trial.rest -= ms;
       return;
     }
-    if (tokens < trial.tokens && ++trial.shorter < PATIENCE) return;
-    if (tokens !== trial.tokens) Object.assign(trial, newTrial(), { tokens, chosen: trial.chosen });
+    const short = 2 * tokens <= trial.tokens;
+    if (short && ++trial.shorter < PATIENCE) return;
     trial.shorter = 0;
+    if (short || tokens >= 2 * trial.tokens) {
+      Object.assign(trial, { spent: new Map(), steps: 0, tokens, rest: 0 });
+      return;
+    }
     trial.steps += 1;
-    trial.spent.set(n, ms + (trial.spent.get(n) ?? 0));
-    const spent = [...trial.spent];
-    const total = spent.reduce((sum, [, ms]) => sum + ms, 0);
+    trial.rest -= ms;
+    trial.spent.set(n, ms / tokens + (trial.spent.get(n) ?? 0));
     const rounds = trial.steps / candidatesOf(this.#nThreads).length;
-    if (total < TRIAL_MS || rounds < TRIES || rounds % 1) return;
-    const chosen = spent.reduce((a, b) => (b[1] < a[1] ? b : a))[0];
-    Object.assign(trial, newTrial(), { chosen, rest: KEPT_FOR * total });
+    if (trial.rest > -TRIAL_MS || rounds < TRIES || rounds % 1) return;
+    const [chosen] = [...trial.spent].reduce((a, b) => (b[1] < a[1] ? b : a));
+    Object.assign(trial, newTrial(), { chosen, rest: -trial.kept * trial.rest, kept: Math.min(2 * trial.kept, KEPT_FOR[1]) });
   }
 }
 
 function newTrial(): Trial {
-  return { spent: new Map(), steps: 0, tokens: 0, shorter: 0, rest: 0 };
+  return { spent: new Map(), steps: 0, tokens: 0, shorter: 0, rest: 0, kept: KEPT_FOR[0] };
 }
 
 /** 1, 2, 4 … and all of them. */

@@ -28,15 +28,23 @@ function run(threads: Threads, made: ReturnType<typeof engine>, steps: number): 
   return made.used.slice(from);
 }
 
-test("each number is tried, then the fastest is taken, and looked at again later", () => {
+test("each number is tried, then the fastest is taken, and looked at again later, ever more seldom", () => {
   const made = engine(4, (n) => ({ 1: 10, 2: 6, 4: 8 })[n] as number);
   const threads = new Threads(made.count, undefined, made.clock);
   threads.begin(false, 0);
   threads.step(made); // the first could have been a prompt's
   expect(run(threads, made, 20).slice(-10)).toEqual(Array(10).fill(2));
   expect(threads.inUse).toBe(2);
-  const later = run(threads, made, 250);
-  expect([1, 4].map((n) => later.filter((used) => used === n).length)).toEqual([3, 3]);
+  const tries = () => run(threads, made, 250).filter((n) => n === 4).length;
+  expect([tries(), tries(), tries()]).toEqual([9, 3, 3]);
+});
+
+test("what was found while the page was still being compiled does not stay", () => {
+  const made = engine(2, (n) => (made.clock() < 300 ? 1 : 1 / n));
+  const threads = new Threads(made.count, undefined, made.clock);
+  threads.begin(false, 0);
+  run(threads, made, 600);
+  expect(threads.inUse).toBe(2);
 });
 
 test("more threads are never kept where they are slower", () => {
@@ -65,15 +73,56 @@ test("a trial takes a small part of the time, however short the steps are", () =
   }
 });
 
+test("prompts of all lengths, as a chat has them, end a trial", () => {
+  for (const faster of [1, 2]) {
+    const made = engine(2, (n, _, tokens) => tokens * (n === faster ? 6 : 10));
+    const threads = new Threads(made.count, undefined, made.clock);
+    for (let i = 0; i < 20; i += 1) {
+      made.prompt(5 + ((i * 37) % 56));
+      threads.begin(false, 0);
+      run(threads, made, 1);
+    }
+    expect(made.used.slice(10, 20)).toEqual(Array(10).fill(faster));
+  }
+});
+
+test("a longer step, which begins a trial anew, does not count for a number whose turn it was not", () => {
+  const made = engine(2, (n, _, tokens) => (tokens * 10) / (n === 1 ? 1 : 1.5));
+  const threads = new Threads(made.count, undefined, made.clock);
+  for (const tokens of [20, 20, ...Array(8).fill(64)]) {
+    made.prompt(tokens);
+    threads.begin(false, 0);
+    run(threads, made, 1);
+  }
+  expect(made.used).toEqual([1, 1, 2, 1, 2, 1, 2, 1, 2, 2]);
+});
+
+test("where logits are edited, the steps that compute them are compared", () => {
+  let [time, n] = [0, 1];
+  const count = { nThreads: () => 2, setThreads: (to: number) => void (n = to) };
+  const threads = new Threads(count, undefined, () => time);
+  const step = (logits?: Float32Array): Step => {
+    if (logits) return { kind: "token", token: 1, text: "", probability: 1, alternatives: new Float32Array() };
+    time += 10 * n;
+    return { kind: "logits", logits: new Float32Array(1) };
+  };
+  threads.begin(false, 0);
+  for (let i = 0; i < 12; i += 1) {
+    threads.step({ step });
+    threads.step({ step }, new Float32Array(1));
+  }
+  expect(threads.inUse).toBe(1);
+});
+
 test("what short prompts have found holds for long ones, until it is looked at again", () => {
   const made = engine(2, (n, _, tokens) => (tokens * 10) / n);
   const threads = new Threads(made.count, undefined, made.clock);
-  for (const tokens of [32, 32, 32, 32, 32, 32, 128]) {
+  for (const tokens of [...Array(7).fill(32), 128]) {
     made.prompt(tokens);
     threads.begin(false, 0);
     run(threads, made, Math.ceil(tokens / 64));
   }
-  expect(made.used).toEqual([1, 2, 1, 2, 1, 2, 2, 2]);
+  expect(made.used).toEqual([1, 1, 2, 1, 2, 1, 2, 2, 2]);
 });
 
 test("what the cache has of a prompt costs nothing, and does not count", () => {
@@ -131,9 +180,9 @@ test("where prompts stay shorter than an unfinished trial's, it begins again wit
 test("tokens that are guessed are computed as the prompt was, by what was found for that", () => {
   const made = engine(2, (n) => (n === 1 ? 10 : 30) * 64);
   const threads = new Threads(made.count, undefined, made.clock);
-  made.prompt(6 * 64);
+  made.prompt(7 * 64);
   threads.begin(true, 0);
-  expect(run(threads, made, 6 + 5)).toEqual([1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1]);
+  expect(run(threads, made, 7 + 5)).toEqual([1, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1]);
 });
 
 test("a number that is insisted on stays; guessed tokens try nothing; no threads, nothing to choose", () => {

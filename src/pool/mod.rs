@@ -67,9 +67,6 @@ impl Grid {
     }
 }
 
-/// Does one part, told which thread it is on and of which matrix the part is.
-type PartWork<'w, T> = dyn for<'p> Fn(usize, usize, Part, Submatrix<'p, T>) + Sync + 'w;
-
 impl Pool {
     /// Into how many parts some work, counted in multiply-adds, should be cut: 1 where it is not worth the while.
     pub fn n_parts(&self, work: usize) -> usize {
@@ -89,25 +86,18 @@ impl Pool {
         part: [usize; 2],
         work: &(dyn Fn(usize, Part, Submatrix<'_, T>) + Sync),
     ) {
-        self.grids(&[Some(Cut::new(out, n_columns, part))], &|thread, _, part, place| work(thread, part, place));
-    }
-
-    /// As [`grid`](Self::grid) with the parts of several matrices, whose numbers `work` is told after its thread's.
-    pub fn grids<T: Send>(&self, cuts: &[Option<Cut<'_, T>>], work: &PartWork<'_, T>) {
-        let shared = Shared(cuts);
-        let work = |thread: usize, mut i: usize| {
-            for (which, cut) in shared.get().iter().flatten().enumerate() {
-                let n_parts = cut.grid.n_parts();
-                if i < n_parts {
-                    let part = cut.grid.part(i);
-                    // SAFETY: each part is handed out once, parts of a grid do not overlap, and nobody uses `out` itself.
-                    let place = unsafe { cut.out.part(part.rows.clone(), part.columns.clone()) };
-                    return work(thread, which, part, place);
-                }
-                i -= n_parts;
-            }
-        };
-        self.run(cuts.iter().flatten().map(|cut| cut.grid.n_parts()).sum(), &work);
+        let out = Submatrix::new(out, n_columns);
+        let grid = Grid::new(&out, part);
+        if grid.n_parts() == 1 {
+            return work(0, grid.part(0), out);
+        }
+        let out = Shared(out);
+        self.run(grid.n_parts(), &|thread, i| {
+            let part = grid.part(i);
+            // SAFETY: each part is handed out once, parts of a grid do not overlap, and nobody uses `out` itself.
+            let place = unsafe { out.get().part(part.rows.clone(), part.columns.clone()) };
+            work(thread, part, place);
+        });
     }
 
     /// As [`grid`](Self::grid) with whole rows, about as many parts as `work_per_row` multiply-adds a row deserve:
@@ -136,33 +126,18 @@ pub fn in_order<T>(out: &mut [T], n_columns: usize, part: [usize; 2], work: &mut
     }
 }
 
-/// A matrix that is to be written part by part.
-#[derive(Debug)]
-pub struct Cut<'a, T> {
-    out: Submatrix<'a, T>,
-    grid: Grid,
-}
+/// A rectangle that several threads may look at, to take disjoint parts of it.
+struct Shared<'a, T>(Submatrix<'a, T>);
 
-impl<'a, T> Cut<'a, T> {
-    /// `out`, rows of `n_columns`, in parts of `part` = \[rows, columns\].
-    pub fn new(out: &'a mut [T], n_columns: usize, part: [usize; 2]) -> Cut<'a, T> {
-        let out = Submatrix::new(out, n_columns);
-        Cut { grid: Grid::new(&out, part), out }
+impl<'a, T> Shared<'a, T> {
+    fn get(&self) -> &Submatrix<'a, T> {
+        &self.0
     }
 }
 
-/// Matrices that several threads may look at, to take disjoint parts of them.
-struct Shared<'c, 'a, T>(&'c [Option<Cut<'a, T>>]);
-
-impl<'c, 'a, T> Shared<'c, 'a, T> {
-    fn get(&self) -> &'c [Option<Cut<'a, T>>] {
-        self.0
-    }
-}
-
-// SAFETY: through a shared reference nothing but their shapes can be read; their parts are handed out by unsafe code alone,
+// SAFETY: through a shared reference nothing but its shape can be read; its parts are handed out by unsafe code alone,
 // which answers for their being disjoint, and each then is with one thread, as `T: Send` allows.
-unsafe impl<T: Send> Sync for Shared<'_, '_, T> {}
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
 #[cfg(test)]
 mod tests {
