@@ -33,7 +33,8 @@ for (const name of readdirSync(dist, { recursive: true, encoding: "utf8" })) {
   if (!name.endsWith(".js")) continue;
   const { code, errors } = minifySync(name, readFileSync(dist + name, "utf8"), {
     module: !name.endsWith("isolate-worker.js"), // a plain script
-    compress: false, // it would put strings in place where bundlers must not see them
+    // Elsewhere it would put strings in place where bundlers must not see them.
+    compress: /^(worker|helper|.*pagelm)\.js$/.test(name),
     mangle: true,
   });
   if (errors.length > 0) throw new Error(`${name}: ${errors[0]?.message}`);

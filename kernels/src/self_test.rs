@@ -1,6 +1,6 @@
-//! Whether this machine computes as it should: products, rounding, sums, softmax and attention against plain loops, where the
-//! module runs. Norms, positions and activation functions are single steps of vectors that WebAssembly defines to the bit; they
-//! stand for themselves in unit tests.
+//! Whether this machine computes as it should: products, rounding, sums, softmax, SiLU and attention against plain loops, where
+//! the module runs. Norms, positions and the other activation functions are made of the same steps of vectors, which
+//! WebAssembly defines to the bit; they stand for themselves in unit tests.
 //!
 //! The relaxed instructions are exact on every processor for the operands that they are given here, as far as their
 //! specification and a probe can tell. Some engines have got them wrong all the same, and others are not above it, so a
@@ -10,6 +10,7 @@
 
 use crate::activation::{Activation, quantize_activations};
 use crate::attention::{TILE, attention_scores, attention_values, widen_f16};
+use crate::elementwise::silu_mul;
 use crate::packed::{Q4Kx8, Q4Tx8, Q4x8, Q5Kx8, Q6Kx8, Q8x8};
 use crate::reduce::{self, max_and_exp_sum, softmax, sum};
 use crate::run::Run;
@@ -78,7 +79,7 @@ fn floats_are_right() -> bool {
     let noise = &mut Noise(2);
     let mut x = [[0.0; FLOATS]; INPUTS];
     x.iter_mut().for_each(|x| noise.floats(x));
-    products_agree(noise, &x) && rounds(&x) && sums_agree(&x) && attends(&x)
+    products_agree(noise, &x) && rounds(&x) && sums_agree(&x) && activates(&x) && attends(&x)
 }
 
 /// Bytes from a small generator, the extremes of every range often among them.
@@ -193,6 +194,13 @@ fn sums_agree([x, y, ..]: &[Floats; INPUTS]) -> bool {
         && got == want
         && sum(x) == oracle::sum(x)
         && reduce::dot(x, y) == oracle::dot(x, y)
+}
+
+#[inline]
+fn activates([x, y, ..]: &[Floats; INPUTS]) -> bool {
+    let mut gate = *x;
+    silu_mul(&mut gate, y);
+    gate.iter().zip(x).zip(y).all(|((out, x), y)| *out == oracle::silu(*x) * y)
 }
 
 /// Three queries that see a tile and a half, a tile, and a part of it.

@@ -3,13 +3,14 @@
 use super::architecture::Pairing;
 use super::cache::KvCache;
 use super::config::Config;
-use super::forward::{Pass, TAPS, by_rows, linear, normalise, visit};
+use super::forward::{Pass, TAPS, by_rows, finish, linear, normalise, visit};
 use super::rope::{Rope, RopeTable};
 use super::scratch::Rows;
 use super::tap::{Place, Site, Tap};
 use super::weights::{Layer, Qkv};
 use crate::kernels::{self, Submatrix, TILE};
 use crate::pool::{self, Part};
+use crate::tensor::{Product, matmul_all};
 use core::ops::Range;
 use std::sync::PoisonError;
 
@@ -97,9 +98,16 @@ impl Pass<'_, '_> {
         let x = &s.norm[..t * self.config.n_embd];
         match qkv {
             Qkv::Split { q, k, v } => {
-                linear(q, &mut s.q[..t * n_q], x, &mut s.inputs, self.pool);
-                linear(k, &mut s.k[..t * n_kv], x, &mut s.inputs, self.pool);
-                linear(v, &mut s.v[..t * n_kv], x, &mut s.inputs, self.pool);
+                let (to_q, to_k, to_v) = (&mut s.q[..t * n_q], &mut s.k[..t * n_kv], &mut s.v[..t * n_kv]);
+                let mut products = [
+                    Product::of_all(&q.weight, &mut *to_q),
+                    Product::of_all(&k.weight, &mut *to_k),
+                    Product::of_all(&v.weight, &mut *to_v),
+                ];
+                matmul_all(&mut products, x, &mut s.inputs, self.pool);
+                finish(q, to_q, x, &mut s.inputs, self.pool);
+                finish(k, to_k, x, &mut s.inputs, self.pool);
+                finish(v, to_v, x, &mut s.inputs, self.pool);
             }
             Qkv::Fused(fused) => {
                 let width = n_q + 2 * n_kv;

@@ -2,10 +2,11 @@
 
 use super::architecture::Activation;
 use super::config::Experts;
-use super::forward::{Pass, by_rows, linear, visit};
+use super::forward::{Pass, by_rows, finish, linear, visit};
 use super::tap::Site;
 use super::weights::Layer;
 use crate::kernels;
+use crate::tensor::{Product, matmul_all};
 
 /// gate = act(gate) · up
 fn act_mul(activation: Activation, gate: &mut [f32], up: &[f32]) {
@@ -32,10 +33,16 @@ impl Pass<'_, '_> {
         let [at_gate, at_up, at_act] = [Site::FfnGate, Site::FfnUp, Site::FfnAct].map(|site| self.place(site, i));
         let s = &mut *self.s;
         let (x, gate, up) = (&s.norm[..d], &mut s.gate[..f], &mut s.up[..f << u32::from(fused)]);
-        linear(&layer.ffn_up, up, x, &mut s.inputs, self.pool);
-        if let Some(weights) = &layer.ffn_gate {
-            linear(weights, gate, x, &mut s.inputs, self.pool);
-            visit(&mut self.tap, at_gate, gate);
+        match &layer.ffn_gate {
+            Some(weights) => {
+                let mut both =
+                    [Product::of_all(&layer.ffn_up.weight, &mut *up), Product::of_all(&weights.weight, &mut *gate)];
+                matmul_all(&mut both, x, &mut s.inputs, self.pool);
+                finish(&layer.ffn_up, up, x, &mut s.inputs, self.pool);
+                finish(weights, gate, x, &mut s.inputs, self.pool);
+                visit(&mut self.tap, at_gate, gate);
+            }
+            None => linear(&layer.ffn_up, up, x, &mut s.inputs, self.pool),
         }
         visit(&mut self.tap, at_up, up);
         let work = 16 * n_ff;
@@ -88,14 +95,18 @@ impl Pass<'_, '_> {
             }
             let (x, gate, up, out) = (&x[..n * d], &mut s.gate[..n * f], &mut s.up[..n * f], &mut out[..n * d]);
             s.inputs.changed();
-            layer.ffn_up.weight.matmul_rows(expert * f, f, up, x, &mut s.inputs, self.pool);
-            layer.ffn_up.rescale(up, expert);
-            gates.weight.matmul_rows(expert * f, f, gate, x, &mut s.inputs, self.pool);
+            let (ups, downs) = (&layer.ffn_up, &layer.ffn_down);
+            let mut both = [
+                Product::of_one(&ups.weight, expert, f, &mut *up),
+                Product::of_one(&gates.weight, expert, f, &mut *gate),
+            ];
+            matmul_all(&mut both, x, &mut s.inputs, self.pool);
+            ups.rescale(up, expert);
             gates.rescale(gate, expert);
             act_mul(act, gate, up);
             s.inputs.changed();
-            layer.ffn_down.weight.matmul_rows(expert * d, d, out, gate, &mut s.inputs, self.pool);
-            layer.ffn_down.rescale(out, expert);
+            matmul_all(&mut [Product::of_one(&downs.weight, expert, d, out)], gate, &mut s.inputs, self.pool);
+            downs.rescale(out, expert);
             for (t, out) in (0..n_tokens).filter(chosen).zip(out.chunks_exact_mut(d)) {
                 kernels::scale(out, s.router[t * e + expert]);
                 kernels::add(&mut s.branch[t * d..(t + 1) * d], out);

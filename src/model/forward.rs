@@ -140,9 +140,14 @@ pub(super) fn visit(tap: &mut Option<&mut dyn Tap>, place: Place, data: &mut [f3
 /// Whether taps are compiled in: they are, but where their cost is measured.
 pub(super) const TAPS: bool = !cfg!(feature = "without-taps");
 
-/// out = scale · weight · x + bias, for T inputs. The one place where activations meet a matrix, and so where adapters go.
+/// out = scale · weight · x + bias, for T inputs.
 pub(super) fn linear(linear: &Linear, out: &mut [f32], x: &[f32], inputs: &mut Inputs, pool: &Pool) {
     linear.weight.matmul(out, x, inputs, pool);
+    finish(linear, out, x, inputs, pool);
+}
+
+/// What follows a product, which several matrices can have together. The one place where adapters change what a matrix gives.
+pub(super) fn finish(linear: &Linear, out: &mut [f32], x: &[f32], inputs: &mut Inputs, pool: &Pool) {
     linear.rescale(out, 0);
     if let Some(bias) = &linear.bias {
         out.chunks_exact_mut(bias.len()).for_each(|row| kernels::add(row, bias));

@@ -3,7 +3,7 @@
 //! A [`Pool`] starts no thread. Whoever can start some (a page that is cross-origin isolated, the native command) hands
 //! each to [`Pool::help`], which returns when the pool is closed. The thread that owns the work calls [`Pool::grid`]: it
 //! cuts a matrix into parts, and every thread that is free takes the next part until none is left. So a thread that the
-//! system has taken away holds up one part, not a share of the whole.
+//! system has taken away holds up the one part that it was at.
 //!
 //! What a part computes does not depend on who computes it, nor on how many parts there are: bits are the same for any
 //! number of threads.
@@ -26,7 +26,8 @@ pub const MAX_THREADS: usize = 16;
 
 /// Multiply-adds (or as much other work) below which a second thread costs more than it brings: some microseconds.
 const MIN_WORK: usize = 32_768;
-/// What one part should be at most, so that nobody waits long for the last one.
+/// What one part should be at most, so that nobody waits long for the last one; larger where each part has to prepare
+/// something, as products with many inputs do.
 const PART_WORK: usize = 1 << 18;
 /// Parts that each thread should find, where they do not become smaller than [`MIN_WORK`].
 const PARTS_PER_THREAD: usize = 4;
@@ -67,6 +68,9 @@ impl Grid {
     }
 }
 
+/// Does one part, told which thread it is on and of which matrix the part is.
+type PartWork<'w, T> = dyn for<'p> Fn(usize, usize, Part, Submatrix<'p, T>) + Sync + 'w;
+
 impl Pool {
     /// Into how many parts some work, counted in multiply-adds, should be cut: 1 where it is not worth the while.
     pub fn n_parts(&self, work: usize) -> usize {
@@ -86,18 +90,26 @@ impl Pool {
         part: [usize; 2],
         work: &(dyn Fn(usize, Part, Submatrix<'_, T>) + Sync),
     ) {
-        let out = Submatrix::new(out, n_columns);
-        let grid = Grid::new(&out, part);
-        if grid.n_parts() == 1 {
-            return work(0, grid.part(0), out);
-        }
-        let out = Shared(out);
-        self.run(grid.n_parts(), &|thread, i| {
-            let part = grid.part(i);
-            // SAFETY: each part is handed out once, parts of a grid do not overlap, and nobody uses `out` itself.
-            let place = unsafe { out.get().part(part.rows.clone(), part.columns.clone()) };
-            work(thread, part, place);
-        });
+        self.grids(&mut [Some(Cut::new(out, n_columns, part))], &|thread, _, part, place| work(thread, part, place));
+    }
+
+    /// As [`grid`](Self::grid) with the parts of several matrices, of which `work` is told which one, after its thread.
+    pub fn grids<T: Send>(&self, cuts: &mut [Option<Cut<'_, T>>], work: &PartWork<'_, T>) {
+        let cuts = &*cuts;
+        let shared = Shared(cuts);
+        let work = |thread: usize, mut i: usize| {
+            for (which, cut) in shared.get().iter().flatten().enumerate() {
+                let n_parts = cut.grid.n_parts();
+                if i < n_parts {
+                    let part = cut.grid.part(i);
+                    // SAFETY: each part is handed out once, parts of a grid do not overlap, and nobody else has the cuts.
+                    let place = unsafe { cut.out.part(part.rows.clone(), part.columns.clone()) };
+                    return work(thread, which, part, place);
+                }
+                i -= n_parts;
+            }
+        };
+        self.run(cuts.iter().flatten().map(|cut| cut.grid.n_parts()).sum(), &work);
     }
 
     /// As [`grid`](Self::grid) with whole rows, about as many parts as `work_per_row` multiply-adds a row deserve:
@@ -126,18 +138,33 @@ pub fn in_order<T>(out: &mut [T], n_columns: usize, part: [usize; 2], work: &mut
     }
 }
 
-/// A rectangle that several threads may look at, to take disjoint parts of it.
-struct Shared<'a, T>(Submatrix<'a, T>);
+/// A matrix that is to be written part by part.
+#[derive(Debug)]
+pub struct Cut<'a, T> {
+    out: Submatrix<'a, T>,
+    grid: Grid,
+}
 
-impl<'a, T> Shared<'a, T> {
-    fn get(&self) -> &Submatrix<'a, T> {
-        &self.0
+impl<'a, T> Cut<'a, T> {
+    /// `out`, rows of `n_columns`, in parts of `part` = \[rows, columns\].
+    pub fn new(out: &'a mut [T], n_columns: usize, part: [usize; 2]) -> Cut<'a, T> {
+        let out = Submatrix::new(out, n_columns);
+        Cut { grid: Grid::new(&out, part), out }
     }
 }
 
-// SAFETY: through a shared reference nothing but its shape can be read; its parts are handed out by unsafe code alone,
+/// Matrices that several threads may look at, to take disjoint parts of them.
+struct Shared<'c, 'a, T>(&'c [Option<Cut<'a, T>>]);
+
+impl<'c, 'a, T> Shared<'c, 'a, T> {
+    fn get(&self) -> &'c [Option<Cut<'a, T>>] {
+        self.0
+    }
+}
+
+// SAFETY: through a shared reference nothing but their shapes can be read; their parts are handed out by unsafe code alone,
 // which answers for their being disjoint, and each then is with one thread, as `T: Send` allows.
-unsafe impl<T: Send> Sync for Shared<'_, T> {}
+unsafe impl<T: Send> Sync for Shared<'_, '_, T> {}
 
 #[cfg(test)]
 mod tests {

@@ -28,8 +28,9 @@ type Work<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
 /// Looks at `ticket` before a helper sleeps: some tens of microseconds, as long as the owner needs between two products.
 const HELPER_SPINS: u32 = 20_000;
-/// Looks at `unfinished` before the owner sleeps: one or two milliseconds, many times as long as a part takes, and
-/// less than a system gives a process at a time.
+/// Looks at `unfinished` before the owner sleeps: one or two milliseconds, longer than a part takes (some tens of
+/// microseconds; with inputs by the dozen and the largest models one millisecond), and less than a system gives a process
+/// at a time.
 const OWNER_SPINS: u32 = 4_000_000;
 /// Multiply-adds, in thousands, that the owner does alone after it had to wait for a helper that was not running: at first
 /// some hundredths of a second, at most some tenths. A helper that was only late (its code was still being compiled) is
@@ -66,6 +67,9 @@ pub struct Pool {
     lock: Mutex<()>,
     work_came: Condvar,
     work_done: Condvar,
+    /// What a part of the job panicked with, for the owner to go on with when every part has ended.
+    #[cfg(panic = "unwind")]
+    panic: Mutex<Option<Box<dyn std::any::Any + Send>>>,
 }
 
 #[derive(Debug, Default)]
@@ -169,7 +173,13 @@ impl Pool {
             self.do_part(0, part);
         }
         self.wait_for_helpers();
+        #[cfg(panic = "unwind")]
+        let panic = self.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.owned.store(false, SeqCst);
+        #[cfg(panic = "unwind")]
+        if let Some(panic) = panic {
+            std::panic::resume_unwind(panic);
+        }
     }
 
     /// Takes a part of the job that is there, if one is left.
@@ -191,7 +201,14 @@ impl Pool {
         // SAFETY: this thread has taken a part and not finished it, so the job is there and its owner waits for us.
         if let Some(work) = unsafe { *self.job.0.get() } {
             // SAFETY: as above: the borrow that `work` was made from lasts until the owner returns.
-            unsafe { (*work)(thread, part as usize) };
+            let work = unsafe { &*work };
+            // A part that panics has ended like any other, so that nobody is left with a job whose owner is gone.
+            #[cfg(panic = "unwind")]
+            if let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(thread, part as usize))) {
+                *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
+            }
+            #[cfg(not(panic = "unwind"))]
+            work(thread, part as usize);
         }
         if self.unfinished.fetch_sub(1, SeqCst) == 1 && self.owner_sleeps.load(SeqCst) {
             drop(self.lock());
@@ -329,6 +346,29 @@ mod tests {
                 }
             });
         }
+    }
+
+    #[test]
+    fn a_part_that_panics_hangs_nobody_and_reaches_the_owner() {
+        with_helpers(2, |pool| {
+            let done = AtomicU32::new(0);
+            let job = |panics: usize| {
+                let run = || {
+                    pool.run(8, &|_, part| {
+                        assert!(part != panics, "part {part}");
+                        done.fetch_add(1, Relaxed);
+                    });
+                };
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(run))
+            };
+            for panics in 0..8 {
+                let panic = job(panics).unwrap_err();
+                assert_eq!(panic.downcast_ref::<String>(), Some(&format!("part {panics}")));
+                assert_eq!(done.swap(0, Relaxed), 7, "the other parts");
+                job(8).unwrap();
+                assert_eq!(done.swap(0, Relaxed), 8, "and the pool goes on");
+            }
+        });
     }
 
     #[test]

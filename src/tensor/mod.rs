@@ -6,7 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::{self, Activation, Bf16x8, F16x8, Q4Kx8, Q4Tx8, Q4x8, Q5Kx8, Q6Kx8, Q8x8, Run, Submatrix};
-use crate::pool::Pool;
+use crate::pool::{Cut, Pool};
 use crate::quant::{Format, value};
 use bytemuck::allocation::try_zeroed_vec;
 use bytemuck::{Zeroable, cast_slice};
@@ -137,48 +137,33 @@ impl Tensor {
     /// # Shapes
     /// `x`: \[T × columns\], the values that `inputs` stands for; `out`: \[T × rows\].
     pub fn matmul(&self, out: &mut [f32], x: &[f32], inputs: &mut Inputs, pool: &Pool) {
-        self.matmul_rows(0, self.rows, out, x, inputs, pool);
+        matmul_all(&mut [Product::of_all(self, out)], x, inputs, pool);
     }
 
-    /// As [`matmul`](Self::matmul), with `n` rows from the `first` on, a multiple of eight. `out`: \[T × n\].
-    pub fn matmul_rows(&self, first: usize, n: usize, out: &mut [f32], x: &[f32], inputs: &mut Inputs, pool: &Pool) {
-        let rows = first..first + n;
+    fn rounds_inputs(&self) -> bool {
+        !matches!(self.packed, Packed::F32(_) | Packed::F16(_) | Packed::Bf16(_))
+    }
+
+    /// The products of the groups of eight rows from the `first` on, as many as `out` has room for, with floats or with the
+    /// same rounded, whichever the layout needs.
+    fn multiply(&self, first: usize, out: Submatrix<'_>, x: &[f32], rounded: &[Activation]) {
+        let groups = first..first + out.n_columns().div_ceil(8);
         match &self.packed {
-            Packed::F32(w) => self.split(rows, out, w, x, pool, kernels::matmul_f32),
-            Packed::F16(w) => self.split(rows, out, w, x, pool, kernels::matmul_f16),
-            Packed::Bf16(w) => self.split(rows, out, w, x, pool, kernels::matmul_bf16),
-            Packed::Q8(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q8),
-            Packed::Q4(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q4),
-            Packed::Q4K(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q4k),
-            Packed::Q5K(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q5k),
-            Packed::Q6K(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q6k),
-            Packed::Q4T(w) => self.split(rows, out, w, inputs.quants(x, pool), pool, kernels::matmul_q4t),
+            Packed::F32(w) => kernels::matmul_f32(out, self.groups(w, groups), x),
+            Packed::F16(w) => kernels::matmul_f16(out, self.groups(w, groups), x),
+            Packed::Bf16(w) => kernels::matmul_bf16(out, self.groups(w, groups), x),
+            Packed::Q8(w) => kernels::matmul_q8(out, self.groups(w, groups), rounded),
+            Packed::Q4(w) => kernels::matmul_q4(out, self.groups(w, groups), rounded),
+            Packed::Q4K(w) => kernels::matmul_q4k(out, self.groups(w, groups), rounded),
+            Packed::Q5K(w) => kernels::matmul_q5k(out, self.groups(w, groups), rounded),
+            Packed::Q6K(w) => kernels::matmul_q6k(out, self.groups(w, groups), rounded),
+            Packed::Q4T(w) => kernels::matmul_q4t(out, self.groups(w, groups), rounded),
         }
     }
 
-    /// Has some groups of eight rows multiplied by each thread.
-    fn split<W: Sync, X: Sync>(
-        &self,
-        rows: Range<usize>,
-        out: &mut [f32],
-        w: &[W],
-        x: &[X],
-        pool: &Pool,
-        matmul: fn(Submatrix<'_>, &[W], &[X]),
-    ) {
+    fn groups<'a, W>(&self, w: &'a [W], groups: Range<usize>) -> &'a [W] {
         let per_group = w.len().checked_div(self.rows.div_ceil(8)).unwrap_or(0);
-        let first = rows.start / 8;
-        let groups = rows.len().div_ceil(8);
-        let mut n_parts = pool.n_parts(out.len().saturating_mul(self.columns));
-        if out.len() > rows.len() {
-            // They are laid side by side once for each part, which should be little beside its products; but two parts a thread.
-            n_parts = n_parts.min((groups / GROUPS).max(2 * pool.n_threads()));
-        }
-        let per_part = groups.div_ceil(n_parts).max(1) * 8;
-        pool.grid(out, rows.len(), [out.len(), per_part], &|_, part, place| {
-            let groups = first + part.columns.start / 8..first + part.columns.end.div_ceil(8);
-            matmul(place, &w[groups.start * per_group..groups.end * per_group], x);
-        });
+        &w[groups.start * per_group..groups.end * per_group]
     }
 
     /// The floats of one row, exactly as [`crate::quant`] gives them for the file's bytes.
@@ -218,6 +203,68 @@ impl Tensor {
             out.iter_mut().enumerate().for_each(|(k, out)| *out = value(&run, k));
         }
     }
+}
+
+/// Some rows of a matrix times inputs, and where that goes: \[T × rows\].
+#[derive(Debug)]
+pub struct Product<'a> {
+    weight: &'a Tensor,
+    rows: Range<usize>,
+    out: &'a mut [f32],
+}
+
+impl<'a> Product<'a> {
+    /// With all rows.
+    pub fn of_all(weight: &'a Tensor, out: &'a mut [f32]) -> Product<'a> {
+        Product { weight, rows: 0..weight.rows, out }
+    }
+
+    /// With one of several matrices of `n_rows`, a multiple of eight, that are stacked.
+    pub fn of_one(weight: &'a Tensor, which: usize, n_rows: usize, out: &'a mut [f32]) -> Product<'a> {
+        Product { weight, rows: which * n_rows..(which + 1) * n_rows, out }
+    }
+}
+
+/// Most products that are computed as one: queries, keys and values.
+const MOST_PRODUCTS: usize = 3;
+
+/// As [`Tensor::matmul`], for up to three products with the same inputs, which are split between the threads as if they were
+/// one: so nobody waits between them.
+pub fn matmul_all(products: &mut [Product<'_>], x: &[f32], inputs: &mut Inputs, pool: &Pool) {
+    let rounded =
+        if products.iter().any(|product| product.weight.rounds_inputs()) { inputs.quants(x, pool) } else { &[] };
+    let groups = products.iter().map(|product| product.rows.len().div_ceil(8)).sum();
+    let n_inputs = products.first().map_or(0, |product| x.len().checked_div(product.weight.columns).unwrap_or(0));
+    let per_part = groups_per_part(groups, n_inputs, x.len(), pool);
+    if per_part >= groups {
+        for Product { weight, rows, out } in products {
+            weight.multiply(rows.start / 8, Submatrix::new(out, rows.len()), x, rounded);
+        }
+        return;
+    }
+    let mut weights = [None; MOST_PRODUCTS];
+    let mut cuts = [const { None }; MOST_PRODUCTS];
+    for (i, Product { weight, rows, out }) in products.iter_mut().enumerate() {
+        let groups = rows.len().div_ceil(8);
+        let even = groups.div_ceil(groups.div_ceil(per_part).max(1));
+        weights[i] = Some((*weight, rows.start / 8));
+        cuts[i] = Some(Cut::new(out, rows.len(), [n_inputs, 8 * even]));
+    }
+    pool.grids(&mut cuts, &|_, which, part, place| {
+        if let Some((weight, first)) = weights[which] {
+            weight.multiply(first + part.columns.start / 8, place, x, rounded);
+        }
+    });
+}
+
+/// Of so many groups of eight rows in all, how many a part should have.
+fn groups_per_part(groups: usize, n_inputs: usize, x_len: usize, pool: &Pool) -> usize {
+    let mut n_parts = pool.n_parts(x_len.saturating_mul(8 * groups));
+    if n_inputs > 1 {
+        // They are laid side by side once for each part, which should be little beside its products.
+        n_parts = n_parts.min((groups / GROUPS).max(1).next_multiple_of(pool.n_threads()));
+    }
+    groups.div_ceil(n_parts).max(1)
 }
 
 fn half_row(out: &mut [f32], w: &[[u16; 8]], lane: usize, format: Format) {
@@ -349,6 +396,36 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Layouts that round their inputs, layouts that do not, and numbers of rows that make parts of different sizes.
+    #[test]
+    fn products_together_equal_products_one_by_one() {
+        assert!(kernels::self_test());
+        let columns = 544;
+        let [q8, f16, q4] = [(Format::Q8_0, 1000), (Format::F16, 19), (Format::Q4_0, 200)]
+            .map(|(format, rows)| pack(format, rows, columns, &file_bytes(format, rows * columns, 5)));
+        let pool = Pool::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| pool.help());
+            while pool.n_threads() < 2 {
+                std::thread::yield_now();
+            }
+            for n_inputs in [1, 3, 70] {
+                let x = noise(n_inputs * columns, 9);
+                let mut inputs = Inputs::new(x.len()).unwrap();
+                let outs = || [&q8, &f16, &q4].map(|weight| vec![0.0; n_inputs * weight.rows]);
+                let (mut apart, mut together) = (outs(), outs());
+                for (weight, out) in [&q8, &f16, &q4].into_iter().zip(&mut apart) {
+                    weight.matmul(out, &x, &mut Inputs::new(x.len()).unwrap(), &Pool::new(1));
+                }
+                let [a, b, c] = &mut together;
+                let mut products = [Product::of_all(&q8, a), Product::of_all(&f16, b), Product::of_all(&q4, c)];
+                matmul_all(&mut products, &x, &mut inputs, &pool);
+                assert!(apart == together, "{n_inputs} inputs");
+            }
+            pool.close();
+        });
     }
 
     #[test]

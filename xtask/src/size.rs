@@ -55,7 +55,8 @@ fn name_of(file: &Path) -> String {
     file.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn gzip_bytes(bytes: &[u8]) -> Result<usize> {
+/// How long `bytes` are as they travel.
+pub fn gzip_bytes(bytes: &[u8]) -> Result<usize> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes)?;
     Ok(encoder.finish()?.len())
