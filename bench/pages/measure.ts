@@ -93,7 +93,7 @@ async function start(load: Load, job: Job, prompts: Prompts, samples: Measured[]
  * Browsers compile a module twice, quickly and then well, and the second only once it was used, on a core that a second thread
  * would have: engines become faster for a second. Returns the last.
  */
-async function warmUp(engine: Engine, prompts: Prompts): Promise<Timed> {
+export async function warmUp(engine: Engine, prompts: Prompts): Promise<Timed> {
   const begun = performance.now();
   for (;;) {
     const timed = await engine.generate(prompts.next(WARM_UP.prompt), WARM_UP.decode);
@@ -125,7 +125,7 @@ async function run(engine: Engine, step: Step, prompts: Prompts, warm: Timed): P
 }
 
 /** Prompts all over the vocabulary's middle, no two of which begin alike: no engine finds one in its cache. */
-class Prompts {
+export class Prompts {
   #seed = 1;
   readonly #nVocab: number;
 

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { start, wasmRoofline } from "./browser.js";
@@ -13,6 +13,7 @@ import { findModels, MODEL_IDS } from "./models.js";
 import { nativeRoofline } from "./native.js";
 import { type Options, parseOptions } from "./options.js";
 import { paths } from "./paths.js";
+import { profileModel } from "./profile.js";
 import { baseName, distinct, freePath, newestOfOtherRuns, plain, type Record, SCHEMA } from "./record.js";
 import { measureModel } from "./run.js";
 import { serve } from "./server.js";
@@ -20,7 +21,30 @@ import { serve } from "./server.js";
 /** The numbers of threads that engines are measured with. */
 const THREADS = [1, 2];
 
-await main(parseOptions(process.argv.slice(2)));
+const options = parseOptions(process.argv.slice(2));
+await (options.profile ? profile(options) : main(options));
+
+/** Shows where the time of this project's engines goes. */
+async function profile(options: Options): Promise<void> {
+  const engines = findEngines(options.engines).filter(({ adapter }) => adapter === "pagelm");
+  const servers = { plain: await serve(false, true), isolated: await serve(true, true) };
+  const { browser, close } = await start(options);
+  const busy = options.busy_core ? keepCoreBusy() : undefined;
+  try {
+    for (const model of findModels(MODEL_IDS.filter((id) => options.models.test(id)))) {
+      if (!model.onlyRepeating) await profileModel(browser, servers, model, engines);
+    }
+  } finally {
+    busy?.kill();
+    await close();
+    servers.plain.stop();
+    servers.isolated.stop();
+  }
+}
+
+function keepCoreBusy(): ChildProcess {
+  return spawn(process.execPath, ["-e", "for (;;);"]);
+}
 
 async function main(options: Options): Promise<void> {
   const [engines, models] = [findEngines(options.engines), findModels(MODEL_IDS.filter((id) => options.models.test(id)))];
@@ -42,7 +66,7 @@ async function main(options: Options): Promise<void> {
     failures: [],
   };
   const out = resolve(options.out ?? freePath(paths.records, baseName(record), existsSync));
-  const busy = options.busy_core ? spawn(process.execPath, ["-e", "for (;;);"]) : undefined;
+  const busy = options.busy_core ? keepCoreBusy() : undefined;
   try {
     for (const model of models) {
       console.error(`${model.id}`);

@@ -16,6 +16,8 @@ export interface Options {
   browser: "chromium" | "firefox";
   /** Whether another process keeps one core busy meanwhile. */
   busy_core: boolean;
+  /** Whether to show where the time goes, function by function, instead of measuring. */
+  profile: boolean;
   out: string | undefined;
 }
 
@@ -35,6 +37,7 @@ export function parseOptions(args: string[]): Options {
       "chromium-flags": { type: "string", default: "" },
       browser: { type: "string", default: "chromium" },
       "busy-core": { type: "boolean", default: false },
+      profile: { type: "boolean", default: false },
       out: { type: "string" },
     },
   });
@@ -42,6 +45,7 @@ export function parseOptions(args: string[]): Options {
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds is a number from 1 on, not ${values.rounds}`);
   const { browser } = values;
   if (browser !== "chromium" && browser !== "firefox") throw new Error(`--browser is chromium or firefox, not ${browser}`);
+  if (values.profile && browser === "firefox") throw new Error("--profile is for Chromium: Firefox does not tell where a worker's time goes");
   return {
     quick: values.quick,
     models: new RegExp(values.models ?? (values.quick ? QUICK_MODELS : "")),
@@ -50,6 +54,7 @@ export function parseOptions(args: string[]): Options {
     chromium_flags: words(values["chromium-flags"]),
     browser,
     busy_core: values["busy-core"],
+    profile: values.profile,
     out: values.out,
   };
 }

@@ -20,6 +20,8 @@ export const paths = {
   peers: at("../node_modules"),
   /** This project's package, built. */
   pkg: `${root}/pkg/dist`,
+  /** The module of one build with the names of its functions: else the same. */
+  named: (build: string) => `${root}/target/wasm/${build}/named/pagelm_bg.wasm`,
   /** The models that are part of the project. */
   builtIn: `${root}/www/models`,
   /** Synthetic GGUF files. */

@@ -71,7 +71,7 @@ export interface Record {
   date: string;
   machine: Machine;
   commit: string;
-  options: Omit<Options, "models" | "engines" | "out"> & { models: string; engines: string };
+  options: Omit<Options, "models" | "engines" | "out" | "profile"> & { models: string; engines: string };
   roofline: Roofline;
   engines: { [id: string]: EngineEntry };
   models: { [id: string]: { file_bytes: number; bytes_per_token: number } };
@@ -81,7 +81,7 @@ export interface Record {
 
 /** The options as they can be written down. */
 export function plain(options: Options): Record["options"] {
-  const { models, engines, out: _, ...rest } = options;
+  const { models, engines, out: _, profile: __, ...rest } = options;
   return { ...rest, models: models.source, engines: engines.source };
 }
 

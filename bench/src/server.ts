@@ -39,8 +39,8 @@ export interface Server {
   stop(): void;
 }
 
-/** Starts a server on a free port. */
-export async function serve(isolated: boolean): Promise<Server> {
+/** Starts a server on a free port. With `named`, this project's modules have the names of their functions. */
+export async function serve(isolated: boolean, named = false): Promise<Server> {
   const folders = Object.entries(FOLDERS).map(([name, path]) => ({ prefix: `/${name}/`, files: sirv(path, { dev: true }) }));
   const server: HttpServer = createServer((request: IncomingMessage, response: ServerResponse) => {
     if (isolated) for (const [name, value] of Object.entries(ISOLATION)) response.setHeader(name, value);
@@ -48,6 +48,8 @@ export async function serve(isolated: boolean): Promise<Server> {
     if (path === "/") return void response.setHeader("content-type", "text/html").end(PAGE);
     if (path.startsWith("/bench/")) return void sendModule(path.slice("/bench/".length), response);
     if (path === FLARE) return sendFlare(response);
+    const build = named && /^\/pkg\/([^/]+)\/pagelm_bg\.wasm$/.exec(path)?.[1];
+    if (build) return void response.setHeader("content-type", "application/wasm").end(readFileSync(paths.named(build)));
     const folder = folders.find(({ prefix }) => path.startsWith(prefix));
     if (!folder) return notFound(response);
     request.url = path.slice(folder.prefix.length - 1);

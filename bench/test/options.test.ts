@@ -22,6 +22,6 @@ test("several flags for the browser are one argument", () => {
   expect(chromium_flags).toEqual(["--js-flags=--no-enable-avx-vnni", "--enable-x"]);
 });
 
-test.each([["--rounds=0"], ["--rounds=two"], ["--browser=lynx"], ["--engine=x"], ["--models=("]])("refuses %s", (argument) => {
-  expect(() => parseOptions([argument])).toThrow();
+test.each([["--rounds=0"], ["--rounds=two"], ["--browser=lynx"], ["--engine=x"], ["--models=("], ["--profile --browser=firefox"]])("refuses %s", (argument) => {
+  expect(() => parseOptions(argument.split(" "))).toThrow();
 });

@@ -37,6 +37,9 @@ pub struct Options {
     /// Let another process keep one core busy meanwhile
     #[arg(long)]
     busy_core: bool,
+    /// Show where this engine's time goes, function by function and thread by thread, instead of measuring
+    #[arg(long)]
+    profile: bool,
     /// Where the record goes, instead of bench/records
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -54,7 +57,7 @@ impl Options {
             ("out", self.out.as_ref().map(|path| absolute(path).display().to_string())),
         ];
         let given = values.into_iter().filter_map(|(name, value)| value.map(|value| format!("--{name}={value}")));
-        let switches = [("--quick", self.quick), ("--busy-core", self.busy_core)];
+        let switches = [("--quick", self.quick), ("--busy-core", self.busy_core), ("--profile", self.profile)];
         let on = switches.into_iter().filter(|(_, on)| *on).map(|(switch, _)| switch.to_owned());
         on.chain(given).collect()
     }
