@@ -4,7 +4,7 @@
  */
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { start, wasmRoofline } from "./browser.js";
 import { describe, findEngines } from "./engines.js";
@@ -85,8 +85,13 @@ async function main(options: Options): Promise<void> {
   }
   console.log(out);
   if (!isWhole(options)) return;
-  const others = newestOfOtherRuns(readdirSync(paths.records)).map((name) => join(paths.records, name));
+  const records = readdirSync(paths.records).map((name) => ({ name, date: dateOf(join(paths.records, name)) }));
+  const others = newestOfOtherRuns(records).map((name) => join(paths.records, name));
   execFileSync(process.execPath, [`${paths.bench}/report/main.mjs`, out, ...others], { stdio: "inherit" });
+}
+
+function dateOf(record: string): string {
+  return (JSON.parse(readFileSync(record, "utf8")) as Record).date;
 }
 
 /** Whether a run is one that docs/performance.md is about. */

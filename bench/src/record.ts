@@ -105,12 +105,11 @@ export function baseName({ date, machine, options }: Pick<Record, "date" | "opti
 
 const BUSY_CORE = "busy-core";
 
-/** Of the records of these names, the newest one made beside a busy core and the newest made in Firefox. */
-export function newestOfOtherRuns(names: string[]): string[] {
+/** Of these records, the newest one made beside a busy core and the newest made in Firefox. */
+export function newestOfOtherRuns(records: { name: string; date: string }[]): string[] {
   const kinds = [`-${BUSY_CORE}`, "-firefox"].map((kind) => new RegExp(`${kind}(-\\d+)?\\.json$`));
-  const { compare } = new Intl.Collator("en", { numeric: true });
-  const byAge = names.toSorted((a, b) => compare(a.replace(".json", ""), b.replace(".json", "")));
-  return kinds.flatMap((kind) => byAge.findLast((name) => kind.test(name)) ?? []);
+  const byAge = records.toSorted((a, b) => Date.parse(a.date) - Date.parse(b.date));
+  return kinds.flatMap((kind) => byAge.findLast(({ name }) => kind.test(name))?.name ?? []);
 }
 
 /** A file of that name which is not there yet, so that no run writes over another: `name.json`, `name-2.json` and so on. */

@@ -20,10 +20,17 @@ test("no run writes over another's record", () => {
   expect(freePath("records", "b", exists)).toBe("records/b.json");
 });
 
-test("a report takes the newest records of other conditions along", () => {
-  const names = ["2026-03-01-a.json", "2026-03-01-a-firefox.json", "2026-03-01-a-firefox-2.json", "2026-02-28-a-busy-core.json", "2026-03-01-a-busy-core.json"];
-  expect(newestOfOtherRuns(names)).toEqual(["2026-03-01-a-busy-core.json", "2026-03-01-a-firefox-2.json"]);
-  expect(newestOfOtherRuns(["2026-03-01-a.json"])).toEqual([]);
+test("a report takes the newest records of other conditions along, whatever their names", () => {
+  const made = (name: string, hour: number) => ({ name, date: `2026-03-01T${String(hour).padStart(2, "0")}:00:00.000Z` });
+  const records = [
+    made("2026-03-01-a.json", 9),
+    made("2026-03-01-a-firefox.json", 3),
+    made("2026-03-01-a-firefox-2.json", 4),
+    made("2026-03-01-a-busy-core-2.json", 5),
+    made("2026-03-01-a-busy-core.json", 6),
+  ];
+  expect(newestOfOtherRuns(records)).toEqual(["2026-03-01-a-busy-core.json", "2026-03-01-a-firefox-2.json"]);
+  expect(newestOfOtherRuns(records.slice(0, 1))).toEqual([]);
 });
 
 test("options are written down as text", () => {

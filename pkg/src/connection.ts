@@ -13,13 +13,16 @@ export interface WorkerLike {
 /** Where locks are asked for; `undefined` where the browser has none to give. */
 export type Locks = Pick<LockManager, "request">;
 
+/** The part of a helper's `Worker` that is used. */
+type Helper = Pick<Worker, "terminate" | "onmessage">;
+
 type Handler = (response: Response) => void;
 
 /** The page's side of the protocol: numbers the requests, and hands each response to whoever asked. */
 export class Connection {
   readonly #worker: WorkerLike;
   readonly #handlers = new Map<number, Handler>();
-  readonly #helpers: Pick<Worker, "terminate">[] = [];
+  readonly #helpers: Helper[] = [];
   readonly #waiting = new AbortController();
   #lastId = 0;
   #ended: PageLmError | undefined;
@@ -59,8 +62,9 @@ export class Connection {
     if (!this.#ended) this.#worker.postMessage(message);
   }
 
-  /** Takes a worker that helps this connection's: they end together. */
-  keep(helper: Pick<Worker, "terminate">): void {
+  /** Takes a worker that helps this connection's: they end together, and it only speaks to say why it cannot go on. */
+  keep(helper: Helper): void {
+    helper.onmessage = ({ data }) => this.end(new PageLmError("worker", `A thread failed (${data}). Load the model again.`));
     if (this.#ended) helper.terminate();
     else this.#helpers.push(helper);
   }

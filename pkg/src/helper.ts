@@ -14,7 +14,14 @@ export interface Shared {
   memory: WebAssembly.Memory;
 }
 
-const scope = globalThis as unknown as { onmessage: ((event: MessageEvent<Shared>) => void) | null };
+const scope = globalThis as unknown as { onmessage: ((event: MessageEvent<Shared>) => void) | null; postMessage(lost: string): void };
 
-// A helper that cannot start is one thread less, and nothing else.
-scope.onmessage = ({ data }) => void openHelper(data).then((binding) => binding.help?.(), console.warn);
+// A helper that cannot start is one thread less, and nothing else. One that traps leaves its part undone, and the engine waiting.
+scope.onmessage = ({ data }) =>
+  void openHelper(data).then((binding) => {
+    try {
+      binding.help?.();
+    } catch (thrown) {
+      scope.postMessage(String(thrown));
+    }
+  }, console.warn);

@@ -58,6 +58,8 @@ export class Threads {
   #next: Kind = "decode";
   #guesses = false;
   #done = 0;
+  /** Whether the logits of the next step are there already, from the prompt. */
+  #isFree = false;
 
   /** `count` is undefined for a build without threads; `fixed` is a number that somebody insists on. */
   constructor(count?: ThreadCount, fixed?: number, now = () => performance.now()) {
@@ -96,8 +98,9 @@ export class Threads {
     const tokens = step.kind === "prefill" ? step.done - this.#done : 1;
     if (step.kind === "prefill") this.#done = step.done;
     this.#next = step.kind === "prefill" && step.done < step.total ? "prefill" : "decode";
-    // Who was given logits chose by them, and computed nothing.
-    const did = logits ? undefined : step.kind === "prefill" ? "prefill" : "decode";
+    // Who was given logits chose by them, and who has them from the prompt as well: neither computed anything.
+    const did = step.kind === "prefill" ? "prefill" : logits || this.#isFree ? undefined : "decode";
+    this.#isFree = step.kind === "prefill";
     if (kind === did && this.#compares(kind)) this.#note(this.#trials[kind], n, ms, tokens);
     return step;
   }

@@ -59,10 +59,21 @@ test("what a callback throws rejects the request", async () => {
 test("helpers end with the worker that they help", () => {
   const worker = new FakeWorker();
   const connection = new Connection(worker, undefined);
-  const helpers = [1, 2].map(() => ({ ended: false, terminate() { this.ended = true; } }));
+  const helpers = [1, 2].map(() => ({ ended: false, onmessage: null, terminate() { this.ended = true; } }));
   connection.keep(helpers[0]!);
   expect(helpers[0]?.ended).toBe(false);
   connection.end(new PageLmError("disposed", "over"));
   connection.keep(helpers[1]!);
   expect(worker.terminated && helpers.every(({ ended }) => ended)).toBe(true);
+});
+
+test("a helper that traps ends what waits for it, and says why", async () => {
+  const worker = new FakeWorker();
+  const connection = new Connection(worker, undefined);
+  const helper: { onmessage: ((event: MessageEvent) => void) | null; terminate(): void } = { onmessage: null, terminate() {} };
+  connection.keep(helper);
+  const asked = connection.ask(ask, "text");
+  helper.onmessage?.({ data: "RuntimeError: unreachable" } as MessageEvent);
+  await expect(asked).rejects.toMatchObject({ code: "worker", message: expect.stringContaining("RuntimeError: unreachable") });
+  expect(worker.terminated).toBe(true);
 });

@@ -114,6 +114,26 @@ test("where logits are edited, the steps that compute them are compared", () => 
   expect(threads.inUse).toBe(1);
 });
 
+test("the first token of a text, which the prompt has computed, counts for no number", () => {
+  for (const [slower, nTokens] of [[1.8, 4], [1.8, 3], [5, 8]] as const) {
+    let isFirst = true;
+    const made = engine(2, (n, kind, tokens) => {
+      const isFree = kind === "token" && isFirst;
+      isFirst = kind === "prefill";
+      return isFree ? 0 : tokens * (n === 1 ? 1 : slower);
+    });
+    const threads = new Threads(made.count, undefined, made.clock);
+    const found = new Set<number>();
+    for (let text = 0; text < 200; text += 1) {
+      made.prompt(8);
+      threads.begin(false, 0);
+      run(threads, made, 1 + nTokens);
+      if (text > 30) found.add(threads.inUse);
+    }
+    expect([...found], `${slower} times as slow with two, ${nTokens} tokens`).toEqual([1]);
+  }
+});
+
 test("what short prompts have found holds for long ones, until it is looked at again", () => {
   const made = engine(2, (n, _, tokens) => (tokens * 10) / n);
   const threads = new Threads(made.count, undefined, made.clock);
@@ -141,7 +161,7 @@ test("what the cache has of a prompt costs nothing, and does not count", () => {
 test("prompt and text have a choice each", () => {
   const made = engine(2, (n, kind) => (kind === "prefill" ? 100 / n : 10 * n));
   const threads = new Threads(made.count, undefined, made.clock);
-  for (let text = 0; text < 4; text += 1) {
+  for (let text = 0; text < 3; text += 1) {
     made.prompt();
     threads.begin(false, 0);
     run(threads, made, 12);

@@ -261,8 +261,8 @@ pub fn matmul_all(products: &mut [Product<'_>], x: &[f32], inputs: &mut Inputs, 
 fn groups_per_part(groups: usize, n_inputs: usize, x_len: usize, pool: &Pool) -> usize {
     let mut n_parts = pool.n_parts(x_len.saturating_mul(8 * groups));
     if n_inputs > 1 {
-        // They are laid side by side once for each part, which should be little beside its products.
-        n_parts = n_parts.min((groups / GROUPS).max(1).next_multiple_of(pool.n_threads()));
+        // They are laid side by side once for each part, which should be little beside its products; but two parts a thread.
+        n_parts = n_parts.min((groups / GROUPS).max(2 * pool.n_threads()));
     }
     groups.div_ceil(n_parts).max(1)
 }
