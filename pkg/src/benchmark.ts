@@ -10,8 +10,8 @@ interface Clock {
 }
 
 /**
- * Measures a prefill of `promptTokens` tokens, then `genTokens` steps of one token each, with the steps that any
- * generation takes.
+ * Measures a prefill of `promptTokens` tokens, then `genTokens` forward passes of one token each, with the steps that any
+ * generation takes. The first token of a text comes from its prompt's logits: choosing it is no pass, and not counted.
  *
  * Some work that is not counted comes first: browsers compile a module twice, at first quickly and then well, and the
  * second only once it was used.
@@ -22,7 +22,7 @@ interface Clock {
  * Returns `undefined` once `mayGoOn` says no.
  *
  * # Errors
- * `argument` where both do not fit in the context.
+ * `argument` where both, and the token after them, do not fit in the context.
  */
 export async function benchmark(
   engine: Engine,
@@ -33,10 +33,10 @@ export async function benchmark(
   mayGoOn: () => Promise<boolean>,
 ): Promise<Omit<BenchmarkReport, "build" | "threads"> | undefined> {
   const { nCtx, nVocab } = engine.info();
-  if (promptTokens + genTokens > nCtx) {
+  if (promptTokens + genTokens >= nCtx) {
     throw new PageLmError(
       "argument",
-      `${promptTokens} + ${genTokens} tokens do not fit in this session's context of ${nCtx}: ask for fewer.`,
+      `${promptTokens} + ${genTokens} tokens and one after them do not fit in this session's context of ${nCtx}: ask for fewer.`,
     );
   }
   const begun = performance.now();
@@ -48,28 +48,29 @@ export async function benchmark(
     } while (threads.step(engine).kind !== "end");
   }
   const tokens = spread(promptTokens, nVocab);
-  let generated = 0;
-  while (generated < genTokens) {
-    const first = generated === 0;
-    const { reusedTokens } = engine.start(Uint32Array.from(tokens), { maxTokens: genTokens - generated, temperature: 0 });
+  let passes = 0;
+  for (let isFirst = true; passes < genTokens; isFirst = false) {
+    const maxTokens = genTokens - passes + (isFirst ? 1 : 0);
+    const { reusedTokens } = engine.start(Uint32Array.from(tokens), { maxTokens, temperature: 0 });
     threads.begin(false, reusedTokens);
-    for (let ended = false; !ended; ) {
+    for (let nWritten = 0, ended = false; !ended; ) {
       if (!(await mayGoOn())) return undefined;
       const at = performance.now();
       const step = threads.step(engine);
       const ms = performance.now() - at;
-      if (step.kind === "prefill" && first) clock.prefillMs += ms;
-      else clock.decodeMs += ms;
+      ended = step.kind === "end";
+      if (step.kind === "prefill" && isFirst) {
+        clock.prefillMs += ms;
+      } else if (step.kind === "prefill" || (step.kind === "token" && nWritten > 0)) {
+        clock.decodeMs += ms;
+        passes += 1;
+      }
       if (step.kind === "token") {
-        generated += 1;
+        nWritten += 1;
         tokens.push(step.token);
       }
-      ended = step.kind === "end";
     }
-    if (generated < genTokens) {
-      generated += 1;
-      tokens.push((tokens.length * STRIDE) % nVocab);
-    }
+    if (passes < genTokens) tokens.push((tokens.length * STRIDE) % nVocab);
   }
   return {
     promptTokens,

@@ -321,7 +321,7 @@ export interface TokenizeOptions {
 export interface BenchmarkOptions {
   /** Tokens of prompt. Default 128. */
   promptTokens?: number;
-  /** Tokens to generate after it. Default 64. */
+  /** Tokens to compute one by one after it. Default 64. The context needs room for both and one more. */
   genTokens?: number;
   signal?: AbortSignal;
 }

@@ -18,7 +18,7 @@ const TOO_QUICK = "too quick to tell";
 /** How much is read and written where the context has room for `nCtx` tokens: less where it is very short. */
 export function amounts(nCtx: number): Required<Omit<BenchmarkOptions, "signal">> {
   const genTokens = Math.max(1, Math.min(GEN_TOKENS, Math.floor(nCtx / 3)));
-  return { promptTokens: Math.max(1, Math.min(PROMPT_TOKENS, nCtx - genTokens)), genTokens };
+  return { promptTokens: Math.max(1, Math.min(PROMPT_TOKENS, nCtx - genTokens - 1)), genTokens };
 }
 
 /**

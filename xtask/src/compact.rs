@@ -10,7 +10,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use wasm_encoder::reencode::{Error, Reencode};
 use wasm_encoder::{CodeSection, ExportSection, FunctionSection, ImportSection, NameMap, NameSection};
 use wasmparser::{FunctionBody, Name, Parser, Payload, TypeRef};
@@ -36,8 +36,7 @@ pub fn compact(module: &[u8], scripts: &mut [String]) -> Result<Vec<u8>> {
         (0..read.bodies.len()).filter(|i| first[read.n_imported + i] as usize == read.n_imported + i).collect();
     let bodies: Vec<&[u8]> = kept.iter().map(|i| read.bodies[*i].as_bytes()).collect();
     let alike = Likeness::of(&bodies);
-    let mut smallest: Option<(usize, Vec<u8>)> = None;
-    for exponent in EXPONENTS {
+    smallest(EXPONENTS.map(|exponent| {
         let order: Vec<usize> = alike.order(exponent).into_iter().map(|i| kept[i]).collect();
         let mut place: Vec<u32> = (0..first.len() as u32).collect();
         for (to, from) in order.iter().enumerate() {
@@ -48,13 +47,21 @@ pub fn compact(module: &[u8], scripts: &mut [String]) -> Result<Vec<u8>> {
         Compacted { read: &read, first: &first, index, order, names: &names }
             .parse_core_module(&mut to, Parser::new(0), module)
             .map_err(failed)?;
-        let module = to.finish();
+        Ok(to.finish())
+    }))
+}
+
+/// Of some modules the one that is shortest as it travels, the first where several are.
+fn smallest(modules: impl IntoIterator<Item = Result<Vec<u8>>>) -> Result<Vec<u8>> {
+    let mut smallest: Option<(usize, Vec<u8>)> = None;
+    for module in modules {
+        let module = module?;
         let size = gzip_bytes(&without_custom_sections(&module)?)?;
         if smallest.as_ref().is_none_or(|(smallest, _)| size < *smallest) {
             smallest = Some((size, module));
         }
     }
-    Ok(smallest.expect("there is an exponent").1)
+    smallest.map(|(_, module)| module).context("there is no module to choose")
 }
 
 /// What a module says of its functions.
@@ -391,6 +398,17 @@ mod tests {
         let tells = exports(&after)["tells"] as usize - 1;
         let body = Functions::read(&after).unwrap().bodies[tells].as_bytes().to_vec();
         assert_eq!(body, [0, 0x41, 7, 0x10, 0, 0x0b], "no locals, i32.const 7, call 0, end");
+    }
+
+    /// The name section does not travel, and so does not count.
+    #[test]
+    fn the_module_that_is_smallest_on_its_way_is_taken() {
+        let long = wat::parse_str(MODULE).unwrap();
+        let short = wat::parse_str(format!("(module (func ${} nop))", "with_a_long_name_".repeat(40))).unwrap();
+        let middle = wat::parse_str("(module (func nop nop i32.const 1234567 drop) (func unreachable))").unwrap();
+        assert!(short.len() > middle.len());
+        let taken = smallest([long, short.clone(), middle].map(Ok)).unwrap();
+        assert_eq!(taken, short);
     }
 
     #[test]
