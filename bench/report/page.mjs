@@ -17,7 +17,9 @@ import { DECODE, DECODE_LONG, furtherResults, hasVnni, PREFILL, tableResults, ve
  * @param {{ hasNotes: boolean }} options whether performance-notes.md stands beside the page
  */
 export function page(entries, { hasNotes }) {
-  const [{ record }] = entries;
+  const [{ record }, ...others] = entries;
+  const elsewhere = others.filter((other) => isMain(other.record));
+  const here = entries.filter((entry) => !elsewhere.includes(entry)).map((entry) => entry.record);
   return (
     [
       "# Performance\n\n<!-- Written by bench/report from the records: change those, or the program, not this file. -->",
@@ -25,12 +27,13 @@ export function page(entries, { hasNotes }) {
       "![Speed of every engine beside native llama.cpp](performance.svg)",
       machine(record),
       targets(record),
-      further(entries.map((entry) => entry.record)),
+      ...elsewhere.map(({ record, path }) => targetsElsewhere(record, path)),
+      further(here),
       guessingSection(record),
       roofline(record),
       driven(record),
-      ...entries.map((entry) => measures(entry.record)),
-      failures(entries.map((entry) => entry.record)),
+      ...here.map(measures),
+      failures(here),
     ].join("\n\n") + "\n"
   );
 }
@@ -41,7 +44,7 @@ function introduction(entries, hasNotes) {
     ? " What holds back what is not met, and which designs were tried, is in [performance-notes.md](performance-notes.md)."
     : "";
   const list = entries.map(({ path, record }) => {
-    const condition = rec.condition(record) || "the main run";
+    const condition = rec.condition(record) || (record === entries[0].record ? "the main run" : "on another machine");
     return `- [${path.split("/").at(-1)}](${path}): ${condition}, ${record.date.slice(0, 10)}, at commit ${record.commit}`;
   });
   return `Every engine on the same files, in the same browser, in turn within each round, one machine. \`cargo xtask bench\`
@@ -55,9 +58,27 @@ ${list.join("\n")}`;
 function machine({ machine }) {
   return `## Machine
 
-${machine.cpu}, ${machine.cores} cores, ${bytes(machine.memory_bytes)} of memory; ${machine.os}; ${machine.chromium};
+${processor(machine)}, ${machine.cores} cores, ${bytes(machine.memory_bytes)} of memory; ${machine.os}; ${machine.chromium};
 Node.js ${machine.node}.
 Instructions: ${machine.flags.join(", ") || "unknown"}.`;
+}
+
+/** @param {BenchRecord["machine"]} machine */
+const processor = ({ cpu, cpu_model }) => (cpu_model ? `${cpu} (${cpu_model})` : cpu);
+
+/** Whether a record was made under no condition. @param {BenchRecord} record */
+const isMain = (record) => rec.condition(record) === "";
+
+/** The same targets where memory and caches are others. @param {BenchRecord} record @param {string} path */
+function targetsElsewhere(record, path) {
+  const read = rec.spread(record.roofline?.wasm_read_gb_s?.["1"] ?? []);
+  const { machine } = record;
+  return `### On another machine
+
+From [${path.split("/").at(-1)}](${path}): ${processor(machine)}, ${machine.cores} cores; ${machine.flags.join(", ") || "unknown"};
+memory read at ${range(read, "GB/s")} by one thread in a page.
+
+${targetTable(record)}`;
 }
 
 /** @param {BenchRecord} record */
@@ -66,6 +87,21 @@ function targets(record) {
   const here = hasVnni(record)
     ? "This machine has it."
     : "**This machine has no AVX-VNNI.** They stand here as they were set, beside what it reached without.";
+  const read = rec.spread(record.roofline?.wasm_read_gb_s?.["1"] ?? []);
+  return `## Targets
+
+${stated}
+${here}
+Memory is read at ${range(read, "GB/s")} by one thread in a page.
+
+${targetTable(record)}
+
+The best peer is the one with the highest median, which is named, or another where that was faster in a round. Ours is
+the \`relaxed\` build with one thread.`;
+}
+
+/** @param {BenchRecord} record */
+function targetTable(record) {
   const head = [
     "",
     "decode vs best wasm peer",
@@ -74,15 +110,7 @@ function targets(record) {
     "prefill vs native",
   ];
   const rows = tableResults(record).map(({ model, results }) => [model.replace("-", " "), ...results.map(resultCell)]);
-  return `## Targets
-
-${stated}
-${here}
-
-${table(head, rows)}
-
-The best peer is the one with the highest median, which is named, or another where that was faster in a round. Ours is
-the \`relaxed\` build with one thread.`;
+  return table(head, rows);
 }
 
 /** @param {Result} result */

@@ -27,6 +27,7 @@
  *
  * @typedef {object} Machine
  * @property {string} cpu
+ * @property {string} [cpu_model]
  * @property {string[]} flags
  * @property {number} cores
  * @property {number} memory_bytes

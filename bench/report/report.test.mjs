@@ -146,6 +146,17 @@ test("the page says what the machine lacks, what is met, and what failed", () =>
   assert.match(page([{ path: "a.json", record }], { hasNotes: false }), /This machine has it\./);
 });
 
+test("a run on another machine has the table of targets beside the first, and nothing else", () => {
+  const other = made({ "pagelm-relaxed": [50], candle: [10] });
+  other.machine = { ...other.machine, cpu_model: "family 1, model 2" };
+  other.roofline = { wasm_read_gb_s: { 1: [5] } };
+  const text = page([{ path: "a.json", record: made(speeds) }, { path: "records/b.json", record: other }], { hasNotes: false });
+  assert.match(text, /- \[b\.json\]\(records\/b\.json\): on another machine/);
+  assert.match(text, /### On another machine\n\nFrom \[b\.json\]\(records\/b\.json\): Made Up 1 \(family 1, model 2\), 2 cores; avx2;\nmemory read at 5\.00 GB\/s/);
+  assert.match(text, /\| 135M Q4_0 \| ≥ 4×: \*\*met\*\*<br>5\.00×/);
+  assert.equal(text.match(/^## All measures/gm)?.length, 1);
+});
+
 test("guessing is compared within the rounds of one text", () => {
   const record = made(speeds);
   /** @param {number} round @param {boolean} speculative @param {number} value @param {string} text */

@@ -21,6 +21,7 @@ const RELEVANT = [
 export function machine(browser: string): Machine {
   return {
     cpu: (cpus()[0]?.model ?? "").trim() || "unknown",
+    ...modelOf(readable("/proc/cpuinfo")),
     flags: relevantFlags(readable("/proc/cpuinfo")),
     cores: cpus().length,
     memory_bytes: totalmem(),
@@ -28,6 +29,13 @@ export function machine(browser: string): Machine {
     chromium: browser,
     node: process.version,
   };
+}
+
+/** Of a /proc/cpuinfo, which model the processor is, where it says so in numbers. */
+export function modelOf(cpuinfo: string): Pick<Machine, "cpu_model"> {
+  const number = (name: string) => new RegExp(`^${name}\\s*:\\s*(\\d+)$`, "m").exec(cpuinfo)?.[1];
+  const [family, model] = [number("cpu family"), number("model")];
+  return family && model ? { cpu_model: `family ${family}, model ${model}` } : {};
 }
 
 /** Of a /proc/cpuinfo, the features that matter, in a fixed order. */

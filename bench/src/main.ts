@@ -14,7 +14,7 @@ import { nativeRoofline } from "./native.js";
 import { type Options, parseOptions } from "./options.js";
 import { paths } from "./paths.js";
 import { profileModel } from "./profile.js";
-import { baseName, distinct, freePath, newestOfOtherRuns, plain, type Record, SCHEMA } from "./record.js";
+import { baseName, distinct, freePath, isWhole, newestOfOtherRuns, plain, type Record, SCHEMA } from "./record.js";
 import { measureModel } from "./run.js";
 import { serve } from "./server.js";
 
@@ -84,20 +84,14 @@ async function main(options: Options): Promise<void> {
     servers.isolated.stop();
   }
   console.log(out);
-  if (!isWhole(options)) return;
-  const records = readdirSync(paths.records).map((name) => ({ name, date: dateOf(join(paths.records, name)) }));
-  const others = newestOfOtherRuns(records).map((name) => join(paths.records, name));
+  if (!isWhole(record.options) || options.out !== undefined) return;
+  const records = readdirSync(paths.records).map((name) => ({ ...read(join(paths.records, name)), name }));
+  const others = newestOfOtherRuns(records, record.machine).map((name) => join(paths.records, name));
   execFileSync(process.execPath, [`${paths.bench}/report/main.mjs`, out, ...others], { stdio: "inherit" });
 }
 
-function dateOf(record: string): string {
-  return (JSON.parse(readFileSync(record, "utf8")) as Record).date;
-}
-
-/** Whether a run is one that docs/performance.md is about. */
-function isWhole({ quick, models, engines, chromium_flags, browser, busy_core, out }: Options): boolean {
-  const isFiltered = [models, engines].some(({ source }) => source !== new RegExp("").source);
-  return !quick && !isFiltered && !busy_core && chromium_flags.length === 0 && browser === "chromium" && out === undefined;
+function read(path: string): Record {
+  return JSON.parse(readFileSync(path, "utf8")) as Record;
 }
 
 /** One line a sample: there are thousands. */

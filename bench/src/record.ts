@@ -43,6 +43,8 @@ export interface Failure {
 
 export interface Machine {
   cpu: string;
+  /** "family 25, model 17": what a virtual machine's name for its processor may leave out. */
+  cpu_model?: string;
   /** The processor's features that matter to kernels. */
   flags: string[];
   cores: number;
@@ -105,11 +107,27 @@ export function baseName({ date, machine, options }: Pick<Record, "date" | "opti
 
 const BUSY_CORE = "busy-core";
 
-/** Of these records, the newest one made beside a busy core and the newest made in Firefox. */
-export function newestOfOtherRuns(records: { name: string; date: string }[]): string[] {
-  const kinds = [`-${BUSY_CORE}`, "-firefox"].map((kind) => new RegExp(`${kind}(-\\d+)?\\.json$`));
+/** What is told of a record where others are chosen to go with a new one. */
+export interface Made extends Pick<Record, "date" | "options"> {
+  name: string;
+  machine: Pick<Machine, "cpu" | "cpu_model">;
+}
+
+/** Of these records, the newest made beside a busy core, the newest made in Firefox, and the newest whole one of another machine. */
+export function newestOfOtherRuns(records: Made[], here: Made["machine"]): string[] {
+  const kinds: ((record: Made) => boolean)[] = [
+    ({ options }) => options.busy_core,
+    ({ options }) => options.browser === "firefox",
+    ({ options, machine }) => isWhole(options) && (machine.cpu !== here.cpu || machine.cpu_model !== here.cpu_model),
+  ];
   const byAge = records.toSorted((a, b) => Date.parse(a.date) - Date.parse(b.date));
-  return kinds.flatMap((kind) => byAge.findLast(({ name }) => kind.test(name))?.name ?? []);
+  return kinds.flatMap((isOfKind) => byAge.findLast(isOfKind)?.name ?? []);
+}
+
+/** Whether a run measured everything, under no condition. */
+export function isWhole({ quick, models, engines, chromium_flags, browser, busy_core }: Record["options"]): boolean {
+  const isFiltered = [models, engines].some((source) => source !== new RegExp("").source);
+  return !quick && !isFiltered && !busy_core && chromium_flags.length === 0 && browser === "chromium";
 }
 
 /** A file of that name which is not there yet, so that no run writes over another: `name.json`, `name-2.json` and so on. */

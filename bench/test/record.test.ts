@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { relevantFlags } from "../src/machine.js";
+import { modelOf, relevantFlags } from "../src/machine.js";
 import { readMeasured } from "../src/native.js";
 import { parseOptions } from "../src/options.js";
-import { baseName, distinct, freePath, newestOfOtherRuns, plain, type Sample } from "../src/record.js";
+import { baseName, distinct, freePath, type Made, newestOfOtherRuns, plain, type Sample } from "../src/record.js";
 import { leaders, toSamples } from "../src/run.js";
 
 test("a record is named by its day, its processor and what was unusual", () => {
@@ -20,17 +20,33 @@ test("no run writes over another's record", () => {
   expect(freePath("records", "b", exists)).toBe("records/b.json");
 });
 
-test("a report takes the newest records of other conditions along, whatever their names", () => {
-  const made = (name: string, hour: number) => ({ name, date: `2026-03-01T${String(hour).padStart(2, "0")}:00:00.000Z` });
+test("a report takes the newest records of other conditions and of another machine along, whatever their names", () => {
+  const here = { cpu: "A", cpu_model: "family 1, model 2" };
+  const made = (name: string, hour: number, args: string[] = [], machine: Made["machine"] = here) => ({
+    name,
+    date: `2026-03-01T${String(hour).padStart(2, "0")}:00:00.000Z`,
+    options: plain(parseOptions(args)),
+    machine,
+  });
   const records = [
-    made("2026-03-01-a.json", 9),
-    made("2026-03-01-a-firefox.json", 3),
-    made("2026-03-01-a-firefox-2.json", 4),
-    made("2026-03-01-a-busy-core-2.json", 5),
-    made("2026-03-01-a-busy-core.json", 6),
+    made("now.json", 9),
+    made("before.json", 8),
+    made("other.json", 7, [], { cpu: "A" }),
+    made("older.json", 6, [], { cpu: "A", cpu_model: "family 1, model 1" }),
+    made("other-quick.json", 8, ["--quick"], { cpu: "B" }),
+    made("other-flags.json", 8, ["--chromium-flags=--x"], { cpu: "B" }),
+    made("firefox.json", 3, ["--browser=firefox"]),
+    made("firefox-2.json", 4, ["--browser=firefox"], { cpu: "B" }),
+    made("busy-core-2.json", 5, ["--busy-core"]),
+    made("busy-core.json", 6, ["--busy-core"]),
   ];
-  expect(newestOfOtherRuns(records)).toEqual(["2026-03-01-a-busy-core.json", "2026-03-01-a-firefox-2.json"]);
-  expect(newestOfOtherRuns(records.slice(0, 1))).toEqual([]);
+  expect(newestOfOtherRuns(records, here)).toEqual(["busy-core.json", "firefox-2.json", "other.json"]);
+  expect(newestOfOtherRuns(records.slice(0, 2), here)).toEqual([]);
+});
+
+test("a processor is known by its numbers", () => {
+  expect(modelOf("vendor_id\t: X\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\n")).toEqual({ cpu_model: "family 25, model 17" });
+  expect(modelOf("Features : asimd")).toEqual({});
 });
 
 test("options are written down as text", () => {
