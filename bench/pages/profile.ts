@@ -17,27 +17,36 @@ export interface Phase {
 
 const DECODED = 32;
 
-let opened: { engine: Engine; prompts: Prompts } | undefined;
+let opened: { engine: Engine; prompts: Prompts; prompt: number[] } | undefined;
 
 /** Loads the engine and warms it up. */
 export async function open(job: Job): Promise<void> {
   const { load } = (await import(`/bench/${job.adapter}.js`)) as { load: Load };
-  opened = { engine: await load(job), prompts: new Prompts(job.nVocab) };
+  opened = { engine: await load(job), prompts: new Prompts(job.nVocab), prompt: [] };
   await warmUp(opened.engine, opened.prompts);
+}
+
+/** Computes what a phase goes on with, which is no part of it. */
+export async function prepare({ doing, depth }: Phase): Promise<void> {
+  const { engine, prompts } = needed();
+  const prompt = prompts.next(depth);
+  needed().prompt = prompt;
+  if (doing === "decode") await engine.generate(prompt, 0);
 }
 
 /** Does the same again and again; returns how many tokens a second that came to. */
 export async function keepBusy({ doing, depth, ms }: Phase): Promise<number> {
-  if (!opened) throw new Error("nothing has been opened");
-  const { engine, prompts } = opened;
+  const { engine, prompts, prompt } = needed();
   let [n, took] = [0, 0];
-  const prompt = prompts.next(depth);
-  // What was computed of this prompt is kept: from then on it is only gone on with.
-  if (doing === "decode") await engine.generate(prompt, 0);
   for (const begun = performance.now(); performance.now() - begun < ms; ) {
     const timed = doing === "decode" ? await engine.generate(prompt, DECODED) : await engine.generate(prompts.next(depth), 0);
     n += doing === "decode" ? timed.nDecoded : timed.nPrefilled;
     took += doing === "decode" ? timed.decodeMs : timed.prefillMs;
   }
   return (n / took) * 1000;
+}
+
+function needed() {
+  if (!opened) throw new Error("nothing has been opened");
+  return opened;
 }

@@ -56,6 +56,7 @@ export async function profileModel(browser: Browser, servers: { plain: Server; i
       const job = { adapter, build, choosesThreads, url: `${origin}${fileFor(engine, model)}`, threads, nVocab, words };
       await inPage(page, "open", { ...job, nCtx: N_CTX, steps: [], repeating: [] });
       for (const phase of PHASES) {
+        await inPage(page, "prepare", phase);
         const speed = { tokens: 0 };
         const events = await traced(page, async () => void (speed.tokens = Number(await inPage(page, "keepBusy", phase))));
         const what = phase.doing === "prefill" ? `prefill of ${phase.depth}` : `decode after ${phase.depth}`;
@@ -71,7 +72,7 @@ export async function profileModel(browser: Browser, servers: { plain: Server; i
   }
 }
 
-function inPage(page: Page, name: "open" | "keepBusy", argument: Job | Phase): Promise<unknown> {
+function inPage(page: Page, name: "open" | "prepare" | "keepBusy", argument: Job | Phase): Promise<unknown> {
   return page.evaluate(async (name, argument) => (await import("/bench/profile.js" as string))[name](argument), name, argument);
 }
 

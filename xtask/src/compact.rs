@@ -4,16 +4,20 @@
 //! - A function that is there twice is there once.
 //! - Functions that resemble each other stand side by side, since DEFLATE looks back 32 KB, a tenth of the module. Of several
 //!   such orders the one that compresses best is taken.
+//! - A constant that is added to an address goes into the load, which has a place for it: browsers then need no instruction for
+//!   it. LLVM does that only where it knows that the sum does not wrap around, which it seldom does in a loop.
 //!
-//! Instructions stay what they are, but for the numbers of the functions that they call.
+//! Other instructions stay what they are, but for the numbers of the functions that they call.
 
 use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use wasm_encoder::reencode::{Error, Reencode};
-use wasm_encoder::{CodeSection, ExportSection, FunctionSection, ImportSection, NameMap, NameSection};
-use wasmparser::{FunctionBody, Name, Parser, Payload, TypeRef};
+use wasm_encoder::{
+    CodeSection, ExportSection, FunctionSection, ImportSection, Instruction, MemArg, NameMap, NameSection,
+};
+use wasmparser::{FunctionBody, Name, Operator, OperatorsReader, Parser, Payload, TypeRef};
 
 use crate::opcodes::without_custom_sections;
 use crate::size::gzip_bytes;
@@ -125,9 +129,72 @@ fn encode(to: &mut impl Reencode<Error = Infallible>, body: &FunctionBody<'_>) -
     let mut function = to.new_function_with_parsed_locals(body)?;
     let mut reader = body.get_operators_reader()?;
     while !reader.eof() {
-        function.instruction(&to.parse_instruction(&mut reader)?);
+        let instruction = match load_with_offset(to, &mut reader)? {
+            Some(load) => load,
+            None => to.parse_instruction(&mut reader)?,
+        };
+        function.instruction(&instruction);
     }
     Ok(function.into_raw_body())
+}
+
+/// A sum of an address and a constant below this wraps around only if it is below this itself, which no address is that is
+/// read: there the stack ends, which begins a megabyte above and would have overflowed.
+const FIRST_PAGE: i32 = 4096;
+
+/// Where `reader` stands before a load from the sum of an address and a small constant: the load from the address, at that
+/// offset. `reader` is moved past it then.
+fn load_with_offset<'a>(
+    to: &mut impl Reencode<Error = Infallible>,
+    reader: &mut OperatorsReader<'a>,
+) -> Encoded<Option<Instruction<'a>>> {
+    let mut ahead = reader.clone();
+    let (Ok(Operator::I32Const { value }), Ok(Operator::I32Add)) = (ahead.read(), ahead.read()) else {
+        return Ok(None);
+    };
+    if !(0..FIRST_PAGE).contains(&value) || ahead.eof() {
+        return Ok(None);
+    }
+    let mut load = to.parse_instruction(&mut ahead)?;
+    let Some(place) = place_of(&mut load) else { return Ok(None) };
+    place.offset += value as u64;
+    *reader = ahead;
+    Ok(Some(load))
+}
+
+/// Of a load, which address it reads.
+fn place_of<'i>(instruction: &'i mut Instruction<'_>) -> Option<&'i mut MemArg> {
+    use Instruction as I;
+    match instruction {
+        I::I32Load(place)
+        | I::I64Load(place)
+        | I::F32Load(place)
+        | I::F64Load(place)
+        | I::I32Load8S(place)
+        | I::I32Load8U(place)
+        | I::I32Load16S(place)
+        | I::I32Load16U(place)
+        | I::I64Load8S(place)
+        | I::I64Load8U(place)
+        | I::I64Load16S(place)
+        | I::I64Load16U(place)
+        | I::I64Load32S(place)
+        | I::I64Load32U(place)
+        | I::V128Load(place)
+        | I::V128Load8x8S(place)
+        | I::V128Load8x8U(place)
+        | I::V128Load16x4S(place)
+        | I::V128Load16x4U(place)
+        | I::V128Load32x2S(place)
+        | I::V128Load32x2U(place)
+        | I::V128Load8Splat(place)
+        | I::V128Load16Splat(place)
+        | I::V128Load32Splat(place)
+        | I::V128Load64Splat(place)
+        | I::V128Load32Zero(place)
+        | I::V128Load64Zero(place) => Some(place),
+        _ => None,
+    }
 }
 
 /// Other numbers for functions, and nothing else.
@@ -398,6 +465,29 @@ mod tests {
         let tells = exports(&after)["tells"] as usize - 1;
         let body = Functions::read(&after).unwrap().bodies[tells].as_bytes().to_vec();
         assert_eq!(body, [0, 0x41, 7, 0x10, 0, 0x0b], "no locals, i32.const 7, call 0, end");
+    }
+
+    #[test]
+    fn a_constant_that_is_added_to_an_address_goes_into_the_load() {
+        let body = |text: &str| {
+            let module = wat::parse_str(format!("(module (memory 1) (func (param i32) (result i32) {text}))")).unwrap();
+            let after = compact(&module, &mut []).unwrap();
+            wasmparser::Validator::new().validate_all(&after).unwrap();
+            Functions::read(&after).unwrap().bodies[0].as_bytes().to_vec()
+        };
+        let with = |offset: u8| [0, 0x20, 0, 0x28, 2, offset, 0x0b]; // no locals, local.get 0, i32.load align=4, end
+        assert_eq!(body("(i32.load (i32.add (local.get 0) (i32.const 12)))"), with(12));
+        assert_eq!(body("(i32.load offset=3 (i32.add (local.get 0) (i32.const 12)))"), with(15));
+        for stays in [
+            "(i32.load (i32.add (local.get 0) (i32.const -4)))",
+            "(i32.load (i32.add (local.get 0) (i32.const 4096)))",
+            "(i32.load (i32.sub (local.get 0) (i32.const 12)))",
+            "(i32.eqz (i32.add (local.get 0) (i32.const 12)))",
+        ] {
+            let before =
+                wat::parse_str(format!("(module (memory 1) (func (param i32) (result i32) {stays}))")).unwrap();
+            assert_eq!(body(stays), Functions::read(&before).unwrap().bodies[0].as_bytes(), "{stays}");
+        }
     }
 
     /// The name section does not travel, and so does not count.
