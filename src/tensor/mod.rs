@@ -399,6 +399,7 @@ mod tests {
     }
 
     /// Layouts that round their inputs, layouts that do not, and numbers of rows that make parts of different sizes.
+    #[cfg(not(target_family = "wasm"))] // which has no threads to start
     #[test]
     fn products_together_equal_products_one_by_one() {
         assert!(kernels::self_test());
