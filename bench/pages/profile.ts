@@ -28,10 +28,9 @@ export async function open(job: Job): Promise<void> {
 
 /** Computes what a phase goes on with, which is no part of it. */
 export async function prepare({ doing, depth }: Phase): Promise<void> {
-  const { engine, prompts } = needed();
-  const prompt = prompts.next(depth);
-  needed().prompt = prompt;
-  if (doing === "decode") await engine.generate(prompt, 0);
+  const state = needed();
+  state.prompt = state.prompts.next(depth);
+  if (doing === "decode") await state.engine.generate(state.prompt, 0);
 }
 
 /** Does the same again and again; returns how many tokens a second that came to. */

@@ -19,10 +19,11 @@ const RELEVANT = [
 
 /** This machine. */
 export function machine(browser: string): Machine {
+  const cpuinfo = readable("/proc/cpuinfo");
   return {
     cpu: (cpus()[0]?.model ?? "").trim() || "unknown",
-    ...modelOf(readable("/proc/cpuinfo")),
-    flags: relevantFlags(readable("/proc/cpuinfo")),
+    ...modelOf(cpuinfo),
+    flags: relevantFlags(cpuinfo),
     cores: cpus().length,
     memory_bytes: totalmem(),
     os: system(),

@@ -12,6 +12,7 @@ mod defects;
 mod fresh;
 mod fuzz;
 mod grammar;
+mod likeness;
 mod node;
 mod opcodes;
 mod paths;
