@@ -45,10 +45,11 @@ function introduction(entries, hasNotes) {
     : "";
   const list = entries.map(({ path, record }) => {
     const condition = rec.condition(record) || (record === entries[0].record ? "the main run" : "on another machine");
-    return `- [${path.split("/").at(-1)}](${path}): ${condition}, ${record.date.slice(0, 10)}, at commit ${record.commit}`;
+    const read = range(memoryRead(record), "GB/s");
+    return `- [${path.split("/").at(-1)}](${path}): ${condition}, ${record.date.slice(0, 10)}, at commit ${record.commit}; memory read at ${read}`;
   });
-  return `Every engine on the same files, in the same browser, in turn within each round, one machine. \`cargo xtask bench\`
-repeats it. Speeds differ between machines; ratios, which are taken within a round, differ less. A number stands as its
+  return `Every engine on the same files, in the same browser, in turn within each round; each record on one machine, another where
+memory is read at another speed. \`cargo xtask bench\` repeats it. Speeds differ between machines; ratios, which are taken within a round, differ less. A number stands as its
 median over the rounds, with the lowest and the highest in parentheses.${notes}
 
 ${list.join("\n")}`;
@@ -66,17 +67,19 @@ Instructions: ${machine.flags.join(", ") || "unknown"}.`;
 /** @param {BenchRecord["machine"]} machine */
 const processor = ({ cpu, cpu_model }) => (cpu_model ? `${cpu} (${cpu_model})` : cpu);
 
+/** How fast one thread in a page reads memory, which tells machines apart. @param {Pick<BenchRecord, "roofline">} record */
+const memoryRead = ({ roofline }) => rec.spread(roofline?.wasm_read_gb_s?.["1"] ?? []);
+
 /** Whether a record was made under no condition. @param {BenchRecord} record */
 const isMain = (record) => rec.condition(record) === "";
 
 /** The same targets where memory and caches are others. @param {BenchRecord} record @param {string} path */
 function targetsElsewhere(record, path) {
-  const read = rec.spread(record.roofline?.wasm_read_gb_s?.["1"] ?? []);
   const { machine } = record;
   return `### On another machine
 
 From [${path.split("/").at(-1)}](${path}): ${processor(machine)}, ${machine.cores} cores; ${machine.flags.join(", ") || "unknown"};
-memory read at ${range(read, "GB/s")} by one thread in a page.
+memory read at ${range(memoryRead(record), "GB/s")} by one thread in a page.
 
 ${targetTable(record)}`;
 }
@@ -87,12 +90,11 @@ function targets(record) {
   const here = hasVnni(record)
     ? "This machine has it."
     : "**This machine has no AVX-VNNI.** They stand here as they were set, beside what it reached without.";
-  const read = rec.spread(record.roofline?.wasm_read_gb_s?.["1"] ?? []);
   return `## Targets
 
 ${stated}
 ${here}
-Memory is read at ${range(read, "GB/s")} by one thread in a page.
+Memory is read at ${range(memoryRead(record), "GB/s")} by one thread in a page.
 
 ${targetTable(record)}
 
@@ -153,7 +155,7 @@ function roofline({ roofline, models }) {
       range(rec.spread(values), "GB/s"),
     ]),
   ];
-  const one = rec.spread(roofline.wasm_read_gb_s?.["1"] ?? []);
+  const one = memoryRead({ roofline });
   const limits = Object.entries(models).map(([model, { file_bytes, bytes_per_token }]) => {
     const limit = one ? digits((one.median * 1e9) / bytes_per_token) : "–";
     return [model, bytes(file_bytes), bytes(bytes_per_token), limit];
